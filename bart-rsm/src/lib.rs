@@ -1,0 +1,1 @@
+//! A replicated state machine that Byzantine, altruistic and rational members run together

@@ -1,0 +1,2 @@
+//! The `pib` command.
+fn main() {}

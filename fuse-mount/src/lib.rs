@@ -1,0 +1,1 @@
+//! Snapshots mounted read-only over FUSE

@@ -1,0 +1,1 @@
+//! Authenticated, encrypted links between members, dialled by public key

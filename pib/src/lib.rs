@@ -1,0 +1,1 @@
+//! Storing and retrieving with accountable storers: level 2 of PIB, pure

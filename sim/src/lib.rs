@@ -1,0 +1,1 @@
+//! Deterministic simulation of a whole group from a seed

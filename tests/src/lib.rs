@@ -1,0 +1,1 @@
+//! End-to-end, crash and power-cut tests against real processes

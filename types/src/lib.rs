@@ -1,0 +1,1 @@
+//! Vocabulary of PIB: ids, canonical encoding, domain-separated signatures, quorum arithmetic, limits

@@ -1,0 +1,2 @@
+//! Development tasks: test, lint, bench
+fn main() {}
