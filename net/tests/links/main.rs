@@ -1,0 +1,8 @@
+//! Real links on loopback: who gets in, what arrives, what hostile peers can do.
+
+mod bulk;
+mod connect;
+mod control;
+mod hostile;
+mod measure;
+mod support;
