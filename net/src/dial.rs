@@ -1,10 +1,12 @@
 //! The dialer's side: connect, say hello, run the link, wait, again (section 4.3).
 //!
 //! Guarantees: one attempt at a time per peer and class; the waiting time doubles up to the cap
-//! and falls back after a finished hello; a changed address or an answer on the other class cuts
-//! the waiting short.
+//! and falls back after a finished hello. A changed address is tried at once; an answer on the
+//! other class cuts the waiting down to the first step.
 
 use std::sync::Arc;
+
+use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::hello::{self, Hello, HelloError};
@@ -34,11 +36,28 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<PeerState>, class: Class)
                 }
             }
         }
-        let wait = backoff.next();
+        if !pause(&peer, class, &mut backoff).await {
+            return;
+        }
+    }
+}
+
+/// Waits until the next attempt is due; false if there shall be none.
+async fn pause(peer: &PeerState, class: Class, backoff: &mut Backoff) -> bool {
+    let lane = peer.lane(class);
+    let mut due = Instant::now() + backoff.next();
+    loop {
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = peer.lane(class).wake.notified() => backoff.reset(),
-            _ = peer.end.closed() => return,
+            () = tokio::time::sleep_until(due) => return true,
+            () = lane.wake.notified() => {
+                backoff.reset();
+                return true;
+            }
+            () = lane.hint.notified() => {
+                backoff.reset();
+                due = due.min(Instant::now() + backoff.next());
+            }
+            _ = peer.end.closed() => return false,
         }
     }
 }

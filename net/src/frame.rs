@@ -188,6 +188,10 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
                 cursor.advance(wrote);
                 left = left.saturating_sub(wrote);
             }
+            if planned == WRITE_PIECE {
+                // A socket that takes everything must not keep this thread from control links.
+                tokio::task::yield_now().await;
+            }
         }
     }
 

@@ -50,7 +50,7 @@ pub(crate) async fn run(
             // Nobody listens any more only while shutting down.
             let _ = shared.events.send((NetEvent::PeerUp { slot, class }, Some(up_permit)));
             // The peer answers on this connection: its other one is worth a try now.
-            peer.redial();
+            peer.hint(class);
         };
         let reason = match class {
             Class::Control => run_control(shared, peer, stream, theirs, &closer, announce).await,
@@ -68,14 +68,14 @@ pub(crate) async fn run(
     lane.leave(&closer);
 }
 
-type Turn = (
+type Ready = (
     tokio::sync::OwnedMutexGuard<()>,
     tokio::sync::OwnedSemaphorePermit,
     tokio::sync::OwnedSemaphorePermit,
 );
 
 /// Waits for the connection before to end and for room for the two link events.
-async fn wait_turn(peer: &PeerState, class: Class) -> Option<Turn> {
+async fn wait_turn(peer: &PeerState, class: Class) -> Option<Ready> {
     let turn = Arc::clone(&peer.lane(class).turn).lock_owned().await;
     let up = control::event_permit(&peer.budgets.control_in).await?;
     let down = control::event_permit(&peer.budgets.control_in).await?;

@@ -24,7 +24,7 @@ use crate::events::{ControlReceiver, EventSender, RequestReceiver, RequestSender
 use crate::hello::{self, Hello};
 use crate::link;
 use crate::lock;
-use crate::peer::{Class, Peer, PeerState, check_list};
+use crate::peer::{Class, Peer, PeerState, Turn, check_list};
 use crate::rate::RateLimiter;
 use crate::status::{PeerStatus, StrangerFaults};
 use crate::tcp::{TlsOptions, TlsTransport};
@@ -41,6 +41,9 @@ pub(crate) struct Shared {
     pub(crate) download: Option<Arc<RateLimiter>>,
     public: [u8; 32],
     peers: RwLock<BTreeMap<Slot, Arc<PeerState>>>,
+    /// Outlives a peer's state, so that a slot's events stay in order when its key changes. One
+    /// entry per slot ever used, which a `u16` bounds.
+    turns: Mutex<BTreeMap<Slot, [Turn; 2]>>,
     stop: Closer,
     /// Fires when the last event was sent.
     stopped: Arc<Closer>,
@@ -137,6 +140,7 @@ impl Net {
             requests,
             public,
             peers: RwLock::default(),
+            turns: Mutex::default(),
             stop: Closer::new(),
             stopped: Arc::clone(&stopped),
         });
@@ -175,7 +179,8 @@ impl Net {
                         if let Some(other) = other {
                             other.end.close(DownReason::Removed);
                         }
-                        let state = PeerState::new(peer, &shared.config);
+                        let turns = lock(&shared.turns).entry(peer.slot).or_default().clone();
+                        let state = PeerState::new(peer, turns, &shared.config);
                         started.push(Arc::clone(&state));
                         state
                     }
@@ -201,6 +206,10 @@ impl Net {
         }
         // Absent after shutdown: then nothing is dialled any more.
         let Some(alive) = lock(&self.0.alive).clone() else { return };
+        // A list that comes while we shut down misses the closing of all peers.
+        if let Some(reason) = shared.stop.reason() {
+            peer.end.close(reason);
+        }
         for class in Class::ALL {
             let (shared, peer, alive) = (Arc::clone(shared), Arc::clone(peer), alive.clone());
             self.0.runtime.spawn(async move {

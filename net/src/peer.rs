@@ -89,14 +89,20 @@ pub(crate) fn check_list(own: Slot, own_key: &[u8; 32], peers: &[Peer]) -> Resul
     Ok(())
 }
 
+/// Held by the one connection of a slot and class that runs.
+pub(crate) type Turn = Arc<tokio::sync::Mutex<()>>;
+
 /// What one class of connection of a peer is doing.
 pub(crate) struct Lane {
     /// The newest connection, running or waiting for its predecessor to end.
     current: Mutex<Option<Arc<Closer>>>,
-    /// Held by the one connection that runs.
-    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
-    /// Cuts the dialer's waiting time short.
+    /// Shared with the states that the slot had before: their last event comes first.
+    pub(crate) turn: Turn,
+    /// Makes the dialer try at once: we have a reason of our own.
     pub(crate) wake: Notify,
+    /// Cuts the dialer's waiting time down to the first step: the peer showed a sign of life.
+    /// Not at once, or a peer that accepts and closes could have us dial in a tight loop.
+    pub(crate) hint: Notify,
     state: Mutex<LaneState>,
 }
 
@@ -107,12 +113,13 @@ struct LaneState {
 }
 
 impl Lane {
-    fn new() -> Self {
+    fn new(turn: Turn) -> Self {
         let state = LaneState { up: false, since: SystemTime::now(), last_error: None };
         Self {
             current: Mutex::new(None),
-            turn: Arc::default(),
+            turn,
             wake: Notify::new(),
+            hint: Notify::new(),
             state: Mutex::new(state),
         }
     }
@@ -208,12 +215,12 @@ pub(crate) fn event_permits(bytes: usize) -> u32 {
 }
 
 impl PeerState {
-    pub(crate) fn new(peer: Peer, config: &NetConfig) -> Arc<Self> {
+    pub(crate) fn new(peer: Peer, turns: [Turn; 2], config: &NetConfig) -> Arc<Self> {
         Arc::new(Self {
             slot: peer.slot,
             key: peer.key,
             addresses: Mutex::new(peer.addresses),
-            lanes: [Lane::new(), Lane::new()],
+            lanes: turns.map(Lane::new),
             control: Mutex::new(None),
             bulk: Mutex::new(None),
             end: Closer::new(),
@@ -252,6 +259,16 @@ impl PeerState {
     pub(crate) fn redial(&self) {
         for lane in self.lanes.iter().filter(|lane| !lane.is_up()) {
             lane.wake.notify_one();
+        }
+    }
+
+    /// Tells the dialer of the other class that the peer answers.
+    pub(crate) fn hint(&self, class: Class) {
+        for other in Class::ALL.into_iter().filter(|other| *other != class) {
+            let lane = self.lane(other);
+            if !lane.is_up() {
+                lane.hint.notify_one();
+            }
         }
     }
 

@@ -266,11 +266,17 @@ struct Acceptor {
 
 impl Acceptor {
     async fn run(self: Arc<Self>, listener: TcpListener) {
+        let mut failing = false;
         loop {
             let (tcp, remote) = match listener.accept().await {
-                Ok(accepted) => accepted,
+                Ok(accepted) => {
+                    failing = false;
+                    accepted
+                }
                 Err(error) => {
-                    tracing::warn!(%error, "cannot accept connections at the moment");
+                    if !std::mem::replace(&mut failing, true) {
+                        tracing::warn!(%error, "cannot accept connections at the moment");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }

@@ -187,3 +187,20 @@ async fn upload_limit_holds_bulk_back_but_not_control() {
     // One MiB at one MiB/s, of which a quarter of a second may be burst.
     assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn download_limit_holds_bulk_back() {
+    let mut pair = pair(|config| {
+        if config.slot == Slot(0) {
+            config.download_limit = NonZeroU64::new(1 << 20);
+        }
+    });
+    both_up(&mut pair).await;
+    let net = pair.0.net.clone();
+    let started = Instant::now();
+    let asking = tokio::spawn(async move { net.request(Slot(1), &b"q"[..], PATIENCE).await });
+    let incoming = pair.1.request().await;
+    incoming.responder.respond(vec![0; 1 << 20]).expect("up");
+    assert_eq!(asking.await.expect("no panic").expect("answered").len(), 1 << 20);
+    assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
+}

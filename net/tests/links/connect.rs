@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use net::{Class, DownReason, FaultKind, Listen, Net, NetError, NetEvent, SendError};
+use net::{Class, DownReason, FaultKind, Listen, Net, NetConfig, NetError, NetEvent, SendError};
 use types::Slot;
 
 use crate::support::*;
@@ -180,6 +180,40 @@ async fn peer_list_updated_moves_removes_and_adds() {
     assert_eq!(zero.down().await.2, DownReason::Removed);
     assert_eq!(zero.net.send(Slot(1), &b"x"[..]), Err(SendError::Unknown(Slot(1))));
     assert_eq!(one.down().await.0, Slot(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn peer_with_changed_key_ends_the_old_link_before_the_new_comes_up() {
+    let ((zero, zero_at), (one, one_at)) = (listener(), listener());
+    let mut zero = start(config(0, zero), vec![peer(1, one_at)]);
+    let mut old = start(config(1, one), vec![peer(0, zero_at)]);
+    zero.up(1).await;
+    old.up(0).await;
+    let (socket, new_at) = listener();
+    let mut config = NetConfig::new(Slot(1), GROUP, seed(31), Listen::Socket(socket));
+    config.redial_first = Duration::from_millis(20);
+    let mut new = start(config, vec![peer(0, zero_at)]);
+    let mut changed = peer(1, new_at);
+    changed.key = key(31);
+    zero.net.update_peers(vec![changed]).expect("valid");
+    let mut up = [true, true];
+    let mut changes = 0;
+    while changes < 4 {
+        let (class, now_up) = match zero.event().await {
+            NetEvent::PeerUp { class, .. } => (class, true),
+            NetEvent::PeerDown { class, reason, .. } => {
+                assert_eq!(reason, DownReason::Removed);
+                (class, false)
+            }
+            NetEvent::Control { .. } => continue,
+        };
+        let before = std::mem::replace(&mut up[class as usize], now_up);
+        assert_ne!(before, now_up, "events of {class} must alternate");
+        changes += 1;
+    }
+    assert_eq!(up, [true, true]);
+    zero.net.send(Slot(1), &b"new key"[..]).expect("up");
+    assert_eq!(new.frame().await, (Slot(0), b"new key".to_vec()));
 }
 
 #[tokio::test]

@@ -154,7 +154,7 @@ async fn one_peer_that_floods_does_not_stop_another() {
     let mut flooded = 0;
     loop {
         match two.event().await {
-            NetEvent::Control { from, frame } if from == Slot(1) => {
+            NetEvent::Control { from: Slot(1), frame } => {
                 assert_eq!(&frame[..], b"still here");
                 break;
             }

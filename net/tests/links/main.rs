@@ -5,4 +5,5 @@ mod connect;
 mod control;
 mod hostile;
 mod measure;
+mod memory;
 mod support;
