@@ -380,6 +380,22 @@ impl<T: SignedPayload> Unverified<Signed<T>> {
     }
 }
 
+impl<T: SignedPayload> Unverified<Signed<T>> {
+    /// Checks a statement that belongs to no place in the log (storage promises, which outlive
+    /// epochs): epoch, instance and turn must be 0, and any linked identity of the slot may sign.
+    pub fn verify_outside_log(self, roster: &Roster) -> Result<Verified<Signed<T>>, VerifyError> {
+        let Header { slot, ident, epoch, inst, turn, kind } = self.0.header;
+        let unknown = VerifyError::UnknownSigner { slot, ident, epoch };
+        if kind != T::KIND || (epoch, inst, turn) != (Epoch(0), Instance(0), Turn(0)) {
+            return Err(unknown);
+        }
+        let key = roster.identity_key(slot, ident).ok_or(unknown)?;
+        let payload = self.0.payload.to_bytes();
+        key.verify(&roster.group(), &self.0.header, &payload, &self.0.signature)?;
+        Ok(Verified(self.0))
+    }
+}
+
 impl<T: Decode> Decode for Unverified<T> {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Self(T::decode(input)?))

@@ -92,6 +92,28 @@ fn signature_moved_to_any_other_place_does_not_verify() {
 }
 
 #[test]
+fn statement_outside_the_log_verifies_in_any_epoch_but_only_with_zero_places() {
+    let key = SecretKey::from_seed(&[7; 32]);
+    let members = (1..=5u8).map(|seed| Member {
+        identities: vec![SecretKey::from_seed(&[if seed == 2 { 7 } else { seed }; 32]).public()],
+        active: Ident(0),
+        standing: Standing::Live,
+    });
+    let roster = Roster::new(group(), Epoch(9), 1, Mode::QuasiSync, members.collect()).unwrap();
+    let outside = Header { epoch: Epoch(0), inst: Instance(0), turn: Turn(0), ..header() };
+    let verify = |header: Header| {
+        let signed = Signed::new(&key, &group(), header, Note(5)).into_inner();
+        Unverified::new(signed).verify_outside_log(&roster).is_ok()
+    };
+    assert!(verify(outside));
+    assert!(!verify(Header { epoch: Epoch(9), ..outside }));
+    assert!(!verify(Header { inst: Instance(1), ..outside }));
+    assert!(!verify(Header { turn: Turn(1), ..outside }));
+    assert!(!verify(Header { slot: Slot(2), ..outside }));
+    assert!(!verify(Header { ident: Ident(1), ..outside }));
+}
+
+#[test]
 fn small_order_key_is_refused() {
     let mut identity_point = [0; 32];
     identity_point[0] = 1;
