@@ -398,3 +398,7 @@ impl std::fmt::Debug for Responder {
         f.debug_struct("Responder").field("id", &self.id).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "bulk_tests.rs"]
+mod tests;

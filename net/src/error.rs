@@ -118,7 +118,8 @@ pub enum FaultKind {
     /// Two requests with one id.
     #[error("request id used twice")]
     DuplicateRequest,
-    /// The peer did not take bytes for the whole stall timeout.
+    /// The peer did not take bytes for the whole stall timeout. Its application may be stuck
+    /// without any malice; the link comes back by redialling.
     #[error("peer does not read")]
     Stalled,
     /// The peer did not finish the hello in time.
@@ -127,7 +128,8 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
-    /// All kinds, in the order of their counters.
+    /// All kinds, in the order of their counters. A refusal on the wire carries the index here,
+    /// so new kinds go to the end.
     pub const ALL: [Self; 12] = [
         Self::FrameTooLong,
         Self::Malformed,

@@ -65,7 +65,7 @@ impl Hello {
         out
     }
 
-    fn decode(payload: &[u8]) -> Result<Self, FaultKind> {
+    pub(crate) fn decode(payload: &[u8]) -> Result<Self, FaultKind> {
         let rest = payload.strip_prefix(&MAGIC).ok_or(FaultKind::BadHello)?;
         let (version, rest) = rest.split_first_chunk::<2>().ok_or(FaultKind::BadHello)?;
         // Before anything else: another version may have another layout.

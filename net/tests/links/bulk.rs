@@ -204,3 +204,35 @@ async fn download_limit_holds_bulk_back() {
     assert_eq!(asking.await.expect("no panic").expect("answered").len(), 1 << 20);
     assert!(started.elapsed() >= Duration::from_millis(700), "{:?}", started.elapsed());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_responses_to_a_slow_peer_do_not_delay_another() {
+    let sockets: Vec<_> = (0..3).map(|_| listener()).collect();
+    let at: Vec<_> = sockets.iter().map(|(_, at)| *at).collect();
+    let mut members = Vec::new();
+    for (slot, (socket, _)) in (0u16..).zip(sockets) {
+        let mut config = config(slot, socket);
+        if slot == 1 {
+            config.download_limit = NonZeroU64::new(1 << 16);
+        }
+        let others = (0u16..3).filter(|other| *other != slot);
+        members.push(start(config, others.map(|o| peer(o, at[usize::from(o)])).collect()));
+    }
+    let [zero, one, two] = &mut members[..] else { panic!("three members") };
+    zero.echo_sized(4 << 20);
+    eventually("bulk up", || one.net.peer_status()[0].bulk_up && two.net.peer_status()[0].bulk_up)
+        .await;
+    let slow: Vec<_> = (0..8)
+        .map(|_| {
+            let net = one.net.clone();
+            tokio::spawn(async move { net.request(Slot(0), &b"q"[..], PATIENCE).await })
+        })
+        .collect();
+    eventually("a first part", || one.net.peer_status()[0].bytes_in > 1000).await;
+    for _ in 0..8 {
+        let answer = two.net.request(Slot(0), &b"q"[..], PATIENCE).await;
+        assert_eq!(answer.expect("answered").len(), 4 << 20);
+    }
+    // 4 MiB at 64 KiB/s take a minute, so none of these can be through.
+    assert!(slow.iter().all(|asking| !asking.is_finished()));
+}

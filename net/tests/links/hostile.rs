@@ -269,3 +269,51 @@ async fn member_that_does_not_read_is_closed_after_the_stall_timeout() {
     patiently("the stall", fill).await;
     assert_eq!(victim.down().await.2, DownReason::Fault(FaultKind::Stalled));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn member_with_more_requests_than_allowed_is_not_read_further() {
+    let (mut victim, at) = victim(|config| config.bulk_in_flight_in = 3);
+    let mut connection = hostile(at).await;
+    let requests = (0..20u64).map(|id| frame(4, &id.to_le_bytes())).collect::<Vec<_>>().concat();
+    connection.stream.write_all(&[hello(BULK), requests].concat()).await.expect("written");
+    connection.stream.flush().await.expect("written");
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(victim.request().await);
+    }
+    for _ in 0..17 {
+        let requests = victim.requests.as_mut().expect("not taken");
+        let next = tokio::time::timeout(Duration::from_millis(20), requests.recv()).await;
+        assert!(next.is_err(), "a request came while three are in work");
+        held.remove(0).responder.respond(&b"done"[..]).expect("up");
+        held.push(victim.request().await);
+    }
+    assert!(victim.faults(0).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn member_that_asks_and_cancels_cannot_fill_the_memory() {
+    let (victim, at) = victim(|config| config.bulk_in_flight_in = 3);
+    let mut connection = hostile(at).await;
+    connection.stream.write_all(&hello(BULK)).await.expect("written");
+    let flood = tokio::spawn(async move {
+        for id in 0..1_000_000u64 {
+            let request = frame(4, &[&id.to_le_bytes()[..], &[0; 10_000]].concat());
+            let cancel = frame(7, &id.to_le_bytes());
+            if connection.stream.write_all(&[request, cancel].concat()).await.is_err() {
+                break;
+            }
+        }
+    });
+    // Nobody receives: what is read stops at twice the requests in flight, whatever is sent.
+    let read = || victim.net.peer_status()[0].bytes_in;
+    eventually("the first requests", || read() > 60_000).await;
+    let mut before = 0;
+    while before != read() {
+        before = read();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(before < 200_000, "{before} bytes were read");
+    assert!(!flood.is_finished());
+    flood.abort();
+}

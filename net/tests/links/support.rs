@@ -128,6 +128,17 @@ impl Member {
         });
     }
 
+    /// Answers every request with `len` bytes, until the receiver ends.
+    pub fn echo_sized(&mut self, len: usize) {
+        let mut requests = self.requests.take().expect("requests not taken yet");
+        tokio::spawn(async move {
+            while let Some(incoming) = requests.recv().await {
+                // The peer may be gone by now.
+                let _ = incoming.responder.respond(vec![0; len]);
+            }
+        });
+    }
+
     pub async fn request(&mut self) -> net::Incoming {
         let requests = self.requests.as_mut().expect("requests not taken yet");
         patiently("a request", requests.recv()).await.expect("not shut down")
