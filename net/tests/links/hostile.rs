@@ -15,7 +15,7 @@ use types::Slot;
 use crate::support::*;
 
 /// Member 1, which waits to be dialled by member 0.
-fn victim(change: impl FnOnce(&mut net::NetConfig)) -> (Member, SocketAddr) {
+pub fn victim(change: impl FnOnce(&mut net::NetConfig)) -> (Member, SocketAddr) {
     let (socket, at) = listener();
     let mut config = config(1, socket);
     change(&mut config);
@@ -62,9 +62,12 @@ async fn stranger_that_says_nothing_is_timed_out_and_bounded() {
     zero.up(1).await;
 }
 
-/// Accepts any certificate: the question is whether the server talks to us at all.
+/// Accepts any certificate or, if set, any raw key: the question is whether the server talks to
+/// us at all.
 #[derive(Debug)]
-struct AnyServer;
+pub struct AnyServer {
+    pub raw_keys: bool,
+}
 
 impl ServerCertVerifier for AnyServer {
     fn verify_server_cert(
@@ -99,6 +102,10 @@ impl ServerCertVerifier for AnyServer {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         vec![SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256]
     }
+
+    fn requires_raw_public_keys(&self) -> bool {
+        self.raw_keys
+    }
 }
 
 /// A client without a key of its own, that speaks `version`.
@@ -111,7 +118,7 @@ async fn keyless_handshake(
         .with_protocol_versions(&[version])
         .expect("a version of the provider")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyServer))
+        .with_custom_certificate_verifier(Arc::new(AnyServer { raw_keys: false }))
         .with_no_client_auth();
     let tcp = tokio::net::TcpStream::connect(at).await.expect("listening");
     let name = ServerName::try_from("member.invalid").expect("a name");

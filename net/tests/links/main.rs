@@ -3,6 +3,7 @@
 mod bulk;
 mod connect;
 mod control;
+mod forged;
 mod hostile;
 mod measure;
 mod memory;
