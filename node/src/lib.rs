@@ -1,1 +1,33 @@
-//! The daemon: the only place where effects happen
+//! The daemon: the one runner that carries out what the pure cores ask for.
+//!
+//! | module | job |
+//! | --- | --- |
+//! | [`daemon`] | starts and stops everything, in an order that loses nothing |
+//! | `rsm` | drives the state machine: messages, timers, durable records, sends |
+//! | `storer` | answers other members' stores and retrieves |
+//! | `objects` | stores and fetches this member's own objects |
+//! | `upkeep` | what happens by the clock: renewals, tombstones, expired chunks |
+//! | `store` | promises (redb), chunk bodies (files), what can be rebuilt (sled) |
+//! | `api`, [`client`], [`wire`] | the local API: server, client, and the JSON they share |
+//!
+//! Assumes: the disk keeps what `fsync` returned for. Guarantees: (1) nothing is sent before what
+//! it promises is durable; (2) a kill at any moment loses no acknowledged chunk and no decided command;
+//! (3) memory is bounded whatever the object sizes.
+
+mod api;
+pub mod client;
+mod clock;
+pub mod daemon;
+mod error;
+mod objects;
+mod rsm;
+mod storer;
+mod store;
+mod upkeep;
+pub mod wire;
+
+pub use client::{Client, ClientError};
+pub use daemon::{DaemonConfig, run};
+pub use error::NodeError;
+pub use store::bodies::FREE_RESERVE_BYTES;
+pub use wire::{MemberStatus, ObjectEntry, RsmStats, Status, Witnessed};

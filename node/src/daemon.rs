@@ -1,0 +1,291 @@
+//! Starts and stops the parts of a member, in an order that loses nothing.
+
+use crate::api;
+use crate::clock::Clock;
+use crate::error::NodeError;
+use crate::objects::{Objects, ObjectsConfig};
+use crate::rsm::{self, Rsm};
+use crate::store::bodies::Bodies;
+use crate::store::cache::ObjectCache;
+use crate::store::lock::FolderLock;
+use crate::store::promises::Promises;
+use crate::storer::StorerService;
+use crate::upkeep;
+use crate::wire::{MemberStatus, Status, WitnessStatus};
+use net::{Listen, Net, NetConfig, Peer};
+use policy::{MemberConfig, Ticket};
+use std::num::NonZeroU64;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use types::{Ident, SecretKey, Slot};
+
+/// What a daemon is started with.
+pub struct DaemonConfig {
+    /// The data folder; it exists and belongs to this member.
+    pub data: PathBuf,
+    /// The master secret.
+    pub master: [u8; 32],
+    /// The group's ticket, verified.
+    pub ticket: Ticket,
+    /// The member's settings.
+    pub config: MemberConfig,
+    /// A socket that is bound already, instead of the address in `config`.
+    pub listen: Option<std::net::TcpListener>,
+}
+
+/// The parts of a running member that the local API reaches.
+pub struct Daemon {
+    ticket: Ticket,
+    slot: Slot,
+    clock: Clock,
+    net: Net,
+    rsm: Rsm,
+    objects: Arc<Objects>,
+    storer: Arc<StorerService>,
+    stop: watch::Sender<bool>,
+}
+
+/// The linked identity that signs. Coming back as a later one is recovery, which the accountability
+/// layer brings.
+const IDENTITY: Ident = Ident(0);
+/// How long open requests may take to finish once the daemon stops.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// Answers in work for one peer at once.
+const IN_FLIGHT_PER_PEER: u16 = 8;
+
+/// Runs a member until `shutdown` completes, the API is asked to stop, or something fails that the
+/// member must not survive (a promise that cannot be made durable, disagreement in the group).
+pub async fn run(
+    config: DaemonConfig,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), NodeError> {
+    let clock = Clock::start();
+    let _lock = FolderLock::take(&config.data)?;
+    let promises = Promises::open(&config.data)?;
+    let secrets = pib::Secrets::from_master(&config.master);
+    let key = secrets.identity(IDENTITY).map_err(|error| NodeError::Group(error.to_string()))?;
+    let roster = Arc::new(config.ticket.roster().clone());
+    let slot = roster.slot_of(&key.public()).ok_or_else(|| {
+        NodeError::Group("this member's key is not in the group's roster".into())
+    })?;
+    let (net, control, requests) = start_net(&config, slot, &key)?;
+    let rsm_config = rsm_config(&config.ticket, slot, roster.clone());
+    let (rsm, mut rsm_ended) = rsm::start(
+        rsm_config,
+        key.clone(),
+        promises.clone(),
+        net.clone(),
+        control,
+        clock,
+    )?;
+    let storer = StorerService::open(
+        storer_config(&config.ticket, slot, key.clone()),
+        roster.clone(),
+        promises.clone(),
+        Bodies::open(&config.data)?,
+        clock,
+    )?;
+    let objects = Objects::open(ObjectsConfig {
+        owner: owner_config(&config.ticket, slot, secrets),
+        roster,
+        patience: Duration::from_millis(config.config.limits.put_patience_ms),
+        names: config.ticket.genesis().members().iter().map(|m| m.name.clone()).collect(),
+        promises: promises.clone(),
+        cache: ObjectCache::open(&config.data)?,
+        net: net.clone(),
+        clock,
+    })?;
+    let (stop, stopped) = watch::channel(false);
+    let daemon = Arc::new(Daemon {
+        ticket: config.ticket,
+        slot,
+        clock,
+        net: net.clone(),
+        rsm,
+        objects: objects.clone(),
+        storer: storer.clone(),
+        stop,
+    });
+    let listener = api::bind(&config.data.join("api.sock"))?;
+    tracing::info!(group = daemon.ticket.genesis().name(), %slot, "member is running");
+    let answers = tokio::spawn(storer.clone().serve(requests));
+    let upkeep = tokio::spawn(upkeep::run(objects, storer, stopped.clone()));
+    let api_stop = stopped.clone();
+    let mut served = tokio::spawn(api::serve(listener, daemon.clone(), wait_for_stop(api_stop)));
+
+    let outcome = tokio::select! {
+        () = shutdown => Ok(()),
+        () = wait_for_stop(stopped) => Ok(()),
+        ended = &mut rsm_ended => ended.unwrap_or_else(|_| Err(NodeError::Alarm("its thread died".into()))),
+        served = &mut served => Err(NodeError::Net(format!("the local API ended: {served:?}"))),
+    };
+    tracing::info!("member is stopping");
+    daemon.stop();
+    if !served.is_finished() && tokio::time::timeout(DRAIN_MAX, &mut served).await.is_err() {
+        tracing::warn!("open requests did not finish in time; they can be repeated");
+    }
+    upkeep.abort();
+    answers.abort();
+    net.shutdown().await;
+    // The socket is the sign of life for commands; it goes before the lock does.
+    let _ = std::fs::remove_file(config.data.join("api.sock"));
+    outcome
+}
+
+async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn start_net(
+    config: &DaemonConfig,
+    slot: Slot,
+    key: &SecretKey,
+) -> Result<(Net, net::ControlReceiver, net::RequestReceiver), NodeError> {
+    let genesis = config.ticket.genesis();
+    let timing = genesis.policy().timing();
+    let listen = match &config.listen {
+        Some(socket) => Listen::Socket(socket.try_clone().map_err(|source| NodeError::Io {
+            what: "use the listening socket of",
+            path: config.data.clone(),
+            source,
+        })?),
+        None => Listen::Address(config.config.listen.to_string()),
+    };
+    let mut net = NetConfig::new(slot, *genesis.gid().0.as_bytes(), key.seed(), listen);
+    let limits = &config.config.limits;
+    net.upload_limit = limits.upload_rate.and_then(NonZeroU64::new);
+    net.download_limit = limits.download_rate.and_then(NonZeroU64::new);
+    net.bulk_frame_max = types::limits::BULK_FRAME_MAX;
+    net.bulk_incoming_bytes = types::limits::BULK_FRAME_MAX;
+    net.bulk_outgoing_bytes = types::limits::BULK_FRAME_MAX;
+    net.bulk_in_flight_in = IN_FLIGHT_PER_PEER;
+    net.bulk_in_flight_out = IN_FLIGHT_PER_PEER;
+    // Section 4.3: the first redial after 2 * Gamma, then doubling.
+    net.redial_first = Duration::from_millis(2 * timing.gamma_ms).min(net.redial_max);
+    let peers = genesis.members().iter().enumerate().filter_map(|(index, member)| {
+        let peer = Slot(index as u16);
+        let key = *member.identities.get(usize::from(IDENTITY.0))?;
+        (peer != slot).then(|| Peer { slot: peer, key, addresses: member.addresses.clone() })
+    });
+    Net::start(net, peers.collect()).map_err(|error| NodeError::Net(error.to_string()))
+}
+
+fn rsm_config(ticket: &Ticket, slot: Slot, roster: Arc<types::Roster>) -> bart_rsm::Config {
+    let policy = ticket.genesis().policy();
+    let timing = policy.timing();
+    bart_rsm::Config {
+        roster,
+        slot,
+        ident: IDENTITY,
+        params: bart_rsm::Params {
+            v_max: policy.proposal_len_max(),
+            t0_min_ms: timing.t0_min_ms,
+            t0_max_ms: timing.t0_max_ms,
+            idle_first_ms: timing.idle_first_ms,
+            idle_max_ms: timing.idle_max_ms,
+            gamma_ms: timing.gamma_ms,
+            resend_max_ms: timing.resend_max_ms,
+            ..bart_rsm::Params::default()
+        },
+        rules: bart_rsm::Rules::default(),
+    }
+}
+
+fn rules(ticket: &Ticket) -> pib::Rules {
+    let storage = ticket.genesis().policy().storage();
+    pib::Rules {
+        lease_ms: storage.lease_ms,
+        skew_ms: storage.skew_ms,
+        // Each member gives as much as it may use (paper section 7).
+        contribution_bytes: storage.quota_bytes,
+    }
+}
+
+fn storer_config(ticket: &Ticket, slot: Slot, key: SecretKey) -> pib::StorerConfig {
+    pib::StorerConfig { group: ticket.gid(), slot, ident: IDENTITY, key, rules: rules(ticket) }
+}
+
+fn owner_config(ticket: &Ticket, slot: Slot, secrets: pib::Secrets) -> pib::OwnerConfig {
+    let sizes = ticket.genesis().sizes();
+    pib::OwnerConfig {
+        group: ticket.gid(),
+        slot,
+        ident: IDENTITY,
+        secrets,
+        quota_bytes: ticket.genesis().policy().storage().quota_bytes,
+        x: sizes.chunks,
+        f: sizes.f(),
+        rules: rules(ticket),
+    }
+}
+
+impl Daemon {
+    /// This member's own objects.
+    pub fn objects(&self) -> &Arc<Objects> {
+        &self.objects
+    }
+
+    /// The state machine.
+    pub fn rsm(&self) -> &Rsm {
+        &self.rsm
+    }
+
+    /// Begins a clean stop.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// A picture of everything that a member wants to know at a glance.
+    pub fn status(&self) -> Status {
+        let genesis = self.ticket.genesis();
+        let sizes = genesis.sizes();
+        let peers = self.net.peer_status();
+        let (totals, tombstones) = self.objects.totals();
+        let own = self.objects.summary();
+        let up: Vec<Slot> = peers.iter().filter(|p| p.bulk_up).map(|p| p.slot).collect();
+        let members = peers.iter().map(|peer| MemberStatus {
+            slot: peer.slot.0,
+            name: genesis.members()[usize::from(peer.slot.0)].name.clone(),
+            up: peer.control_up && peer.bulk_up,
+            bytes_held_for_me: own.bytes_at(peer.slot),
+            bytes_held_by_me: self.storer.bytes_of(peer.slot),
+            bad_chunks: self.objects.bad_chunks_of(peer.slot),
+            last_error: if peer.bulk_up { None } else { peer.last_error.clone() },
+        });
+        let witness = self.rsm.state().latest(self.slot).map(|witness| WitnessStatus {
+            objects: witness.objects,
+            stamp_ms: witness.stamp.0,
+        });
+        let link_faults: u64 = peers.iter().flat_map(|peer| peer.faults.values()).sum();
+        Status {
+            group: genesis.name().to_owned(),
+            group_id: genesis.gid().0.to_hex(),
+            name: genesis.members()[usize::from(self.slot.0)].name.clone(),
+            slot: self.slot.0,
+            n: sizes.n(),
+            f: sizes.f(),
+            x: sizes.chunks,
+            needed: sizes.needed(),
+            members: members.collect(),
+            decided: self.rsm.decided(),
+            quota_bytes: genesis.policy().storage().quota_bytes,
+            used_bytes: totals.held_bytes,
+            pending_bytes: totals.pending_bytes,
+            held_for_others_bytes: self.storer.bytes_held(),
+            objects: own.objects,
+            incomplete_objects: own.incomplete,
+            can_lose: self.objects.can_lose(&up),
+            tombstones_to_deliver: tombstones,
+            first_lease_end_ms: own.first_lease_end.map(|stamp| stamp.0),
+            last_witness: witness,
+            uptime_ms: self.clock.mono().0,
+            pid: std::process::id(),
+            faults: self.rsm.faults() + self.storer.faults() + self.objects.faults() + link_faults,
+            bad_chunks: self.objects.bad_chunks(),
+            bulk_bytes_sent: peers.iter().map(|peer| peer.bytes_out).sum(),
+            bulk_bytes_received: peers.iter().map(|peer| peer.bytes_in).sum(),
+        }
+    }
+}

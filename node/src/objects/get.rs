@@ -1,0 +1,202 @@
+//! Fetching an object: the plain pieces first, parity where one is missing, late or wrong.
+
+use super::error::{ObjectError, from_core};
+use super::{Objects, lock};
+use crate::error::NodeError;
+use crate::store::promises::Table;
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use pib::owner::{ChunkSet, Standing};
+use pib::{ChunkRef, Fault, ObjectKey, ObjectKind, Outcome, Owner, Request, Response, Unavailable};
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+use types::Encode;
+
+/// A chunk that has not come after this long is asked for elsewhere as well.
+const HEDGE: Duration = Duration::from_secs(2);
+/// Longest wait for one chunk.
+const CHUNK_MAX: Duration = Duration::from_secs(30);
+/// How often members that are away are looked for again.
+const RETRY: Duration = Duration::from_millis(200);
+/// A fetch gives up after this long even if its member's patience for stores is longer.
+const PATIENCE_MAX: Duration = Duration::from_secs(30);
+
+impl Objects {
+    /// Fetches an object from whoever has it. Every chunk is checked against the hash that
+    /// this member signed; the layer above authenticates the contents once more.
+    pub async fn get(&self, key: ObjectKey) -> Result<Bytes, ObjectError> {
+        if let Some(body) = self.at_hand(key) {
+            return Ok(body);
+        }
+        let _claim = self.claim(key).await;
+        if let Some(body) = self.at_hand(key) {
+            return Ok(body);
+        }
+        let set = lock(&self.owner).lookup(&key).ok_or(ObjectError::NotFound(key))?;
+        let _room = self.room(2 * set.len as usize).await;
+        let body = self.fetch(&set).await?;
+        self.remember(key, &body, true);
+        Ok(body)
+    }
+
+    fn at_hand(&self, key: ObjectKey) -> Option<Bytes> {
+        if let Some(body) = lock(&self.recent).get(&key) {
+            return Some(body);
+        }
+        if key.kind == ObjectKind::Pack || lock(&self.owner).info(&key).is_none() {
+            return None;
+        }
+        self.cache.get(&key.to_bytes())
+    }
+
+    async fn fetch(&self, set: &ChunkSet) -> Result<Bytes, ObjectError> {
+        let needed = set.chunks.len() - set.f;
+        let mut bodies: Vec<Option<Bytes>> = vec![None; set.chunks.len()];
+        let mut failures = Vec::new();
+        let deadline = Instant::now() + self.patience.min(PATIENCE_MAX);
+        loop {
+            let up = self.up();
+            let missing = set.chunks.iter().filter(|chunk| {
+                let have = bodies[usize::from(chunk.chunk.index)].is_some();
+                !have && chunk.standing == Standing::Held && up.contains(&chunk.slot)
+            });
+            let waiting: VecDeque<ChunkRef> = missing.copied().collect();
+            let got = |bodies: &[Option<Bytes>]| bodies.iter().flatten().count();
+            if got(&bodies) + waiting.len() >= needed {
+                failures.clear();
+                self.round(waiting, needed, &mut bodies, &mut failures).await?;
+            }
+            if got(&bodies) >= needed {
+                return self.decode(set, bodies).await;
+            }
+            if Instant::now() >= deadline {
+                for chunk in &set.chunks {
+                    if !up.contains(&chunk.slot) {
+                        failures.push(format!("{} is away", self.name(chunk.slot)));
+                    }
+                }
+                let got = got(&bodies);
+                return Err(ObjectError::Unreadable { key: set.key, got, needed, failures });
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Asks for chunks in order, as many at once as are still needed, one more for each that
+    /// fails or is late, until enough are there or nobody is left to ask.
+    async fn round(
+        &self,
+        mut waiting: VecDeque<ChunkRef>,
+        needed: usize,
+        bodies: &mut [Option<Bytes>],
+        failures: &mut Vec<String>,
+    ) -> Result<(), ObjectError> {
+        let mut running = FuturesUnordered::new();
+        let mut extra = 0;
+        loop {
+            let have = bodies.iter().flatten().count();
+            if have >= needed {
+                return Ok(());
+            }
+            while have + running.len() < needed + extra {
+                let Some(chunk) = waiting.pop_front() else { break };
+                running.push(async move { (chunk, self.fetch_chunk(chunk).await) });
+            }
+            match timeout(HEDGE, running.next()).await {
+                Ok(Some((chunk, Ok(Ok(body))))) => {
+                    bodies[usize::from(chunk.chunk.index)] = Some(body);
+                }
+                Ok(Some((chunk, Ok(Err(why))))) => {
+                    failures.push(format!("{}: {why}", self.name(chunk.slot)));
+                }
+                Ok(Some((_, Err(error)))) => return Err(error),
+                Ok(None) => return Ok(()),
+                Err(_) => extra += 1,
+            }
+        }
+    }
+
+    /// Asks one storer for its chunk. The inner error says in words why there is none.
+    async fn fetch_chunk(&self, chunk: ChunkRef) -> Result<Result<Bytes, String>, ObjectError> {
+        let key = chunk.chunk.object;
+        let Some(receipt) = self.promises.get(Table::Own, &Owner::receipt_key(chunk.chunk))? else {
+            return Ok(Err("there is no receipt".into()));
+        };
+        let (fetch, ticket) = {
+            let mut owner = lock(&self.owner);
+            let mut fetch =
+                match owner.retrieve_request(self.clock.wall(), chunk.chunk, &receipt) {
+                    Ok(fetch) => fetch,
+                    Err(error) => return Ok(Err(error.to_string())),
+                };
+            let ticket = self.enqueue(std::mem::take(&mut fetch.records));
+            (fetch, ticket)
+        };
+        ticket.durable().await?;
+        let head = Bytes::from(Request::retrieve(&fetch.request).head());
+        let frame = match self.net.request(chunk.slot, vec![head], CHUNK_MAX).await {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        let (response, body) = match Response::decode(&frame) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.fault(chunk.slot, &error.to_string());
+                return Ok(Err("its answer is garbage".into()));
+            }
+        };
+        let (rules, roster, now) = (self.rules, self.roster.clone(), self.clock.wall());
+        let check = tokio::task::spawn_blocking(move || {
+            pib::check_retrieve(&rules, &roster, now, &fetch.receipt, response, body)
+        });
+        let outcome = check.await.map_err(|error| NodeError::Record {
+            what: "own objects",
+            detail: format!("checking {key} stopped: {error}"),
+        })?;
+        self.judge(chunk, outcome).await.map_err(ObjectError::from)
+    }
+
+    async fn judge(
+        &self,
+        chunk: ChunkRef,
+        outcome: pib::RetrieveOutcome,
+    ) -> Result<Result<Bytes, String>, NodeError> {
+        Ok(match outcome {
+            Outcome::Good(body) => Ok(body),
+            Outcome::Refused(deny) => Err(format!("refused: {:?}", deny.payload.reason)),
+            Outcome::Evidence(evidence) => {
+                self.bad_chunk(chunk.slot, "its signed answer contradicts its receipt");
+                self.keep_evidence(&evidence).await?;
+                Err("broke its promise, signed".into())
+            }
+            Outcome::NoAnswer(fault) => {
+                let damaged = Fault::Unavailable(Unavailable::Damaged);
+                let lost = Fault::Unavailable(Unavailable::Unknown);
+                if fault == Fault::WrongBody || fault == damaged || fault == lost {
+                    self.bad_chunk(chunk.slot, &fault.to_string());
+                } else {
+                    self.fault(chunk.slot, &fault.to_string());
+                }
+                Err(fault.to_string())
+            }
+        })
+    }
+
+    async fn decode(
+        &self,
+        set: &ChunkSet,
+        bodies: Vec<Option<Bytes>>,
+    ) -> Result<Bytes, ObjectError> {
+        let (key, len) = (set.key, set.len);
+        let maker = lock(&self.owner)
+            .maker_for(set.chunks.len(), set.f)
+            .map_err(|error| from_core(key, error))?;
+        let work = tokio::task::spawn_blocking(move || maker.object(len, &bodies));
+        let object = work.await.map_err(|error| NodeError::Record {
+            what: "own objects",
+            detail: format!("decoding stopped: {error}"),
+        })?;
+        Ok(Bytes::from(object.map_err(|error| from_core(key, error))?))
+    }
+}

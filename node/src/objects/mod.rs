@@ -1,0 +1,268 @@
+//! This member's own objects: stored with others, fetched back, removed.
+//!
+//! The pure owner core (`pib::Owner`) decides; this module codes, sends, waits and makes durable.
+//! One lock guards the core. Records take their place in the order of writes while it is held, so
+//! that no record is durable before one that it rests on.
+//!
+//! Bounds: bytes of objects in work ([`WORK_KIB_MAX`]), bytes of objects kept in memory
+//! ([`RECENT_BYTES_MAX`]), one operation an object at a time.
+
+mod error;
+mod get;
+mod put;
+mod recent;
+mod summary;
+mod upkeep;
+
+pub use error::ObjectError;
+
+use crate::clock::Clock;
+use crate::error::NodeError;
+use crate::store::cache::ObjectCache;
+use crate::store::promises::{Promises, Table, Ticket, Write};
+use bytes::Bytes;
+use error::from_core;
+use net::Net;
+use pib::{Evidence, ObjectKey, ObjectKind, Owner, OwnerConfig, Record};
+use recent::Recent;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::sync::{Notify, Semaphore};
+use types::limits::OBJECT_LEN_MAX;
+use types::{Encode, Hash, Roster, Size, Slot};
+
+/// KiB of objects that may be in work at once, coded chunks included.
+const WORK_KIB_MAX: u32 = 192 * 1024;
+/// Bytes of fetched objects kept in memory.
+const RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the service is made from.
+pub struct ObjectsConfig {
+    /// The owner core's configuration.
+    pub owner: OwnerConfig,
+    /// The group's roster.
+    pub roster: Arc<Roster>,
+    /// How long a store or a fetch waits for members that are away.
+    pub patience: Duration,
+    /// The members' names by slot.
+    pub names: Vec<String>,
+    /// The store of promises.
+    pub promises: Promises,
+    /// Copies of small objects.
+    pub cache: ObjectCache,
+    /// The links.
+    pub net: Net,
+    /// The clocks.
+    pub clock: Clock,
+}
+
+/// The service.
+pub struct Objects {
+    owner: Mutex<Owner>,
+    rules: pib::Rules,
+    roster: Arc<Roster>,
+    x: usize,
+    f: usize,
+    patience: Duration,
+    names: Vec<String>,
+    promises: Promises,
+    cache: ObjectCache,
+    net: Net,
+    clock: Clock,
+    recent: Mutex<Recent>,
+    busy: Mutex<BTreeSet<ObjectKey>>,
+    freed: Notify,
+    work: Arc<Semaphore>,
+    removed: Notify,
+    bad_chunks: Mutex<BTreeMap<Slot, u64>>,
+    faults: AtomicU64,
+    summary: Mutex<summary::Cached>,
+}
+
+/// Held while an operation works on an object; others on the same object wait.
+struct Claim<'a> {
+    objects: &'a Objects,
+    key: ObjectKey,
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        lock(&self.objects.busy).remove(&self.key);
+        self.objects.freed.notify_waiters();
+    }
+}
+
+/// A lock whose holder panicked is still good: every change of the state behind it is a single call
+/// of a core that asserts before it changes anything.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl Objects {
+    /// Restores the OwnList from its records.
+    pub fn open(config: ObjectsConfig) -> Result<Arc<Self>, NodeError> {
+        let damaged =
+            |error: pib::Error| NodeError::Record { what: "own objects", detail: error.to_string() };
+        let mut records = Vec::new();
+        // Receipts stay on disk: they are most of the bytes, and are read when a chunk is fetched.
+        config.promises.scan(Table::Own, |key, value| {
+            if !Owner::is_cold(key) {
+                records.push((key.to_vec(), value.to_vec()));
+            }
+        })?;
+        let (rules, x, f) = (config.owner.rules, config.owner.x, config.owner.f);
+        let owner = Owner::restore(config.owner, records).map_err(damaged)?;
+        Ok(Arc::new(Self {
+            owner: Mutex::new(owner),
+            rules,
+            roster: config.roster,
+            x,
+            f,
+            patience: config.patience,
+            names: config.names,
+            promises: config.promises,
+            cache: config.cache,
+            net: config.net,
+            clock: config.clock,
+            recent: Mutex::new(Recent::new(RECENT_BYTES_MAX)),
+            busy: Mutex::default(),
+            freed: Notify::new(),
+            work: Arc::new(Semaphore::new(WORK_KIB_MAX as usize)),
+            removed: Notify::new(),
+            bad_chunks: Mutex::default(),
+            faults: AtomicU64::new(0),
+            summary: Mutex::default(),
+        }))
+    }
+
+    /// Objects of a kind that can be read, with their sizes, in order of their ids.
+    pub fn list(&self, kind: ObjectKind) -> Vec<(Hash, Size)> {
+        let owner = lock(&self.owner);
+        let readable = owner.list(kind).filter(|info| info.is_readable());
+        readable.map(|info| (info.key.id, Size(info.len))).collect()
+    }
+
+    /// Removes an object: off the list now and durably; the storers are told by the upkeep.
+    pub async fn remove(&self, key: ObjectKey) -> Result<(), ObjectError> {
+        let _claim = self.claim(key).await;
+        let ticket = {
+            let mut owner = lock(&self.owner);
+            let records = owner.remove(self.clock.wall(), &key).map_err(|e| from_core(key, e))?;
+            self.enqueue(records)
+        };
+        ticket.durable().await?;
+        lock(&self.recent).remove(&key);
+        self.cache.remove(&key.to_bytes());
+        self.removed.notify_one();
+        self.summary_changed();
+        Ok(())
+    }
+
+    /// The command that puts the digest of the OwnList into the log, its stamp durable.
+    pub async fn witness_command(&self) -> Result<Vec<u8>, NodeError> {
+        let (command, ticket) = {
+            let mut owner = lock(&self.owner);
+            let (command, records) = owner.witness(self.clock.wall());
+            (command, self.enqueue(records))
+        };
+        ticket.durable().await?;
+        Ok(command.to_bytes())
+    }
+
+    /// Completes when an object was removed, so that its withdrawals go out soon.
+    pub async fn until_removed(&self) {
+        self.removed.notified().await;
+    }
+
+    /// Unprovable wrongs of storers since the start.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
+    }
+
+    /// Chunks that came back wrong since the start, all storers together.
+    pub fn bad_chunks(&self) -> u64 {
+        lock(&self.bad_chunks).values().sum()
+    }
+
+    /// Chunks that came back wrong since the start from one storer.
+    pub fn bad_chunks_of(&self, slot: Slot) -> u64 {
+        lock(&self.bad_chunks).get(&slot).copied().unwrap_or(0)
+    }
+
+    fn enqueue(&self, records: Vec<Record>) -> Ticket {
+        self.promises.enqueue(writes(Table::Own, records))
+    }
+
+    /// Waits for other operations on the same object.
+    async fn claim(&self, key: ObjectKey) -> Claim<'_> {
+        loop {
+            // Registered before the look, so that a release in between is not missed.
+            let freed = self.freed.notified();
+            if lock(&self.busy).insert(key) {
+                return Claim { objects: self, key };
+            }
+            freed.await;
+        }
+    }
+
+    /// Room for `bytes` of work; waits until others are done.
+    async fn room(&self, bytes: usize) -> tokio::sync::OwnedSemaphorePermit {
+        let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX).clamp(1, WORK_KIB_MAX);
+        match self.work.clone().acquire_many_owned(kib).await {
+            Ok(permit) => permit,
+            Err(_) => unreachable!("the semaphore is never closed"),
+        }
+    }
+
+    fn name(&self, slot: Slot) -> &str {
+        self.names.get(usize::from(slot.0)).map_or("?", String::as_str)
+    }
+
+    fn fault(&self, slot: Slot, what: &str) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(peer = self.name(slot), what, "a storer's answer is not accepted");
+    }
+
+    fn bad_chunk(&self, slot: Slot, what: &str) {
+        *lock(&self.bad_chunks).entry(slot).or_default() += 1;
+        tracing::warn!(peer = self.name(slot), what, "a chunk did not come back as promised");
+    }
+
+    /// Keeps signed objects that convict their signer until somebody can judge them.
+    async fn keep_evidence(&self, evidence: &Evidence) -> Result<(), NodeError> {
+        tracing::error!(
+            peer = self.name(evidence.accused),
+            kind = ?evidence.kind,
+            "a member signed something that breaks the rules; the evidence is kept"
+        );
+        let value = evidence.to_bytes();
+        let key = Hash::tagged("evidence", &value).as_bytes().to_vec();
+        let write = Write { table: Table::Evidence, key, value: Some(value) };
+        self.promises.commit(vec![write]).await
+    }
+
+    fn check_len(len: usize) -> Result<(), ObjectError> {
+        if len > OBJECT_LEN_MAX {
+            return Err(ObjectError::TooLarge { len: len as u64, max: OBJECT_LEN_MAX as u64 });
+        }
+        Ok(())
+    }
+
+    /// Keeps what was just stored or fetched: small metadata on disk, anything in memory.
+    fn remember(&self, key: ObjectKey, body: &Bytes, in_memory: bool) {
+        if key.kind != ObjectKind::Pack {
+            self.cache.put(&key.to_bytes(), body);
+        }
+        if in_memory {
+            lock(&self.recent).put(key, body.clone());
+        }
+    }
+}
+
+/// A core's records as writes of one table.
+pub(crate) fn writes(table: Table, records: Vec<Record>) -> Vec<Write> {
+    let write = |record: Record| Write { table, key: record.key, value: record.value };
+    records.into_iter().map(write).collect()
+}

@@ -1,0 +1,272 @@
+//! Storing an object: plan, code, reserve, send, collect receipts, replace who does not answer.
+
+use super::error::{ObjectError, from_core};
+use super::{Objects, lock};
+use crate::error::NodeError;
+use bytes::Bytes;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use pib::{
+    Applied, Candidate, Chunk, Errand, ErrandStep, ObjectKey, PutPlan, Request, Response, Target,
+    Unavailable, check_store,
+};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use types::Slot;
+
+/// How often a member that is away is looked for again.
+const RETRY: Duration = Duration::from_millis(100);
+/// Longest wait for one answer; a chunk that takes longer is sent again.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+
+/// Why a storer did not take its chunk.
+struct Failure {
+    index: usize,
+    slot: Slot,
+    why: String,
+}
+
+impl Objects {
+    /// Stores an object. `Ok(true)` when all `x` storers have promised their chunks and the
+    /// receipts are durable here; `Ok(false)` when that was the case before.
+    pub async fn put(&self, key: ObjectKey, body: Bytes) -> Result<bool, ObjectError> {
+        Self::check_len(body.len())?;
+        let _claim = self.claim(key).await;
+        let known = lock(&self.owner).info(&key);
+        if let Some(info) = known
+            && info.is_stored()
+        {
+            let same = info.len == body.len() as u64;
+            return if same { Ok(false) } else { Err(ObjectError::Conflict(key)) };
+        }
+        // The object, and x/(x-f) of it as chunks.
+        let coded = body.len() / (self.x - self.f).max(1) * self.x;
+        let _room = self.room(body.len() + coded).await;
+        let deadline = Instant::now() + self.patience;
+        let mut plan = self.plan(key, body.len() as u64, deadline).await?;
+        let chunks = self.code(&plan, body.clone()).await?;
+        let mut failures = Vec::new();
+        loop {
+            let step = self.reserve(&plan, &chunks).await?;
+            let failed = self.deliver_all(step, deadline).await?;
+            if failed.is_empty() {
+                self.remember(key, &body, false);
+                self.summary_changed();
+                return Ok(true);
+            }
+            for failure in failed {
+                self.move_chunk(&mut plan, &failure, &mut failures).await?;
+            }
+        }
+    }
+
+    /// Waits for enough members, until the deadline.
+    async fn plan(
+        &self,
+        key: ObjectKey,
+        len: u64,
+        deadline: Instant,
+    ) -> Result<PutPlan, ObjectError> {
+        loop {
+            let candidates = self.candidates();
+            let planned = lock(&self.owner).plan_put(self.clock.wall(), key, len, &candidates);
+            match planned {
+                Ok(plan) => return Ok(plan),
+                Err(pib::Error::NotEnoughMembers { reached, needed }) => {
+                    if Instant::now() >= deadline {
+                        let away = candidates.iter().filter(|candidate| !candidate.reachable);
+                        let failures =
+                            away.map(|c| format!("{} is away", self.name(c.slot))).collect();
+                        return Err(ObjectError::NotEnoughMembers { key, reached, needed, failures });
+                    }
+                    sleep(RETRY).await;
+                }
+                Err(error) => return Err(from_core(key, error)),
+            }
+        }
+    }
+
+    /// Every other live member, with what it has left as far as this member knows.
+    fn candidates(&self) -> Vec<Candidate> {
+        let placed = self.summary();
+        let up = self.up();
+        let live = self.roster.live().filter(|slot| self.names.len() > usize::from(slot.0));
+        live.filter(|slot| *slot != lock(&self.owner).slot())
+            .map(|slot| Candidate {
+                slot,
+                quota_left_hint: self
+                    .rules
+                    .contribution_bytes
+                    .saturating_sub(placed.bytes_at(slot)),
+                reachable: up.contains(&slot),
+            })
+            .collect()
+    }
+
+    /// Members whose bulk link is up.
+    pub(super) fn up(&self) -> Vec<Slot> {
+        let peers = self.net.peer_status();
+        peers.into_iter().filter(|peer| peer.bulk_up).map(|peer| peer.slot).collect()
+    }
+
+    async fn code(&self, plan: &PutPlan, body: Bytes) -> Result<Vec<Chunk>, ObjectError> {
+        let maker = lock(&self.owner)
+            .maker_for(plan.x(), plan.f)
+            .map_err(|error| from_core(plan.key, error))?;
+        let (key, stamp) = (plan.key, plan.stamp);
+        let work = tokio::task::spawn_blocking(move || maker.chunks(key, stamp, &body));
+        let chunks = work.await.map_err(|error| NodeError::Record {
+            what: "own objects",
+            detail: format!("coding stopped: {error}"),
+        })?;
+        chunks.map_err(|error| from_core(key, error))
+    }
+
+    /// The reservation is durable before a StoreInfo leaves.
+    async fn reserve(&self, plan: &PutPlan, chunks: &[Chunk]) -> Result<ErrandStep, ObjectError> {
+        let (mut step, ticket) = {
+            let mut owner = lock(&self.owner);
+            let mut step = owner
+                .requests(self.clock.wall(), plan, chunks)
+                .map_err(|error| from_core(plan.key, error))?;
+            let ticket = self.enqueue(std::mem::take(&mut step.records));
+            (step, ticket)
+        };
+        ticket.durable().await?;
+        step.records.clear();
+        Ok(step)
+    }
+
+    async fn deliver_all(
+        &self,
+        step: ErrandStep,
+        deadline: Instant,
+    ) -> Result<Vec<Failure>, ObjectError> {
+        let mut running: FuturesUnordered<_> = step
+            .errands
+            .iter()
+            .map(|errand| async move { (errand, self.deliver(errand, deadline).await) })
+            .collect();
+        let mut failed = Vec::new();
+        while let Some((errand, outcome)) = running.next().await {
+            if let Err(why) = outcome? {
+                let Target::Chunk(id) = errand.target else { continue };
+                failed.push(Failure { index: usize::from(id.index), slot: errand.to, why });
+            }
+        }
+        Ok(failed)
+    }
+
+    /// Gives a failed chunk to another member, or fails with everybody who did not take one.
+    async fn move_chunk(
+        &self,
+        plan: &mut PutPlan,
+        failure: &Failure,
+        failures: &mut Vec<String>,
+    ) -> Result<(), ObjectError> {
+        failures.push(format!("{}: {}", self.name(failure.slot), failure.why));
+        let candidates = self.candidates();
+        let (records, ticket) = {
+            let mut owner = lock(&self.owner);
+            let now = self.clock.wall();
+            match owner.replace(now, plan, failure.index, &candidates) {
+                Ok(records) => (Ok(()), self.enqueue(records)),
+                Err(error) => (Err(error), self.enqueue(Vec::new())),
+            }
+        };
+        ticket.durable().await?;
+        match records {
+            Ok(()) => Ok(()),
+            Err(pib::Error::NotEnoughMembers { reached, needed }) => {
+                Err(ObjectError::NotEnoughMembers {
+                    key: plan.key,
+                    reached,
+                    needed,
+                    failures: std::mem::take(failures),
+                })
+            }
+            Err(error) => Err(from_core(plan.key, error)),
+        }
+    }
+
+    /// Sends one request until it is answered or the deadline passes. The inner error says in
+    /// words why the storer did not do it.
+    pub(super) async fn deliver(
+        &self,
+        errand: &Errand,
+        deadline: Instant,
+    ) -> Result<Result<(), String>, NodeError> {
+        let head = Bytes::from(Request::store(&errand.info).head());
+        loop {
+            let limit = (Instant::now() + ANSWER_MAX).min(deadline);
+            let wait = limit.saturating_duration_since(Instant::now());
+            let parts = vec![head.clone(), errand.body.clone()];
+            let answer = timeout_at(limit, self.net.request(errand.to, parts, wait)).await;
+            let last = match answer {
+                Ok(Ok(frame)) => match self.take_answer(errand, &frame).await? {
+                    Answer::Done => return Ok(Ok(())),
+                    Answer::Failed(why) => return Ok(Err(why)),
+                    Answer::Again(why) => why,
+                },
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => "did not answer in time".to_owned(),
+            };
+            if Instant::now() + RETRY >= deadline {
+                return Ok(Err(last));
+            }
+            sleep_until(Instant::now() + RETRY).await;
+        }
+    }
+
+    /// Checks an answer and enters it; the receipt is durable when this returns `Done`.
+    async fn take_answer(&self, errand: &Errand, frame: &Bytes) -> Result<Answer, NodeError> {
+        let response = match Response::decode(frame) {
+            Ok((response, _)) => response,
+            Err(error) => {
+                self.fault(errand.to, &error.to_string());
+                return Ok(Answer::Failed("its answer is garbage".into()));
+            }
+        };
+        if let Response::Unavailable(Unavailable::Busy | Unavailable::NotYet) = response {
+            return Ok(Answer::Again("is busy".into()));
+        }
+        let now = self.clock.wall();
+        let outcome = check_store(&self.rules, &self.roster, now, &errand.info, response);
+        let (applied, ticket) = {
+            let mut owner = lock(&self.owner);
+            let step = owner.apply(errand, outcome).map_err(|error| NodeError::Record {
+                what: "own objects",
+                detail: error.to_string(),
+            })?;
+            (step.applied, self.enqueue(step.records))
+        };
+        ticket.durable().await?;
+        Ok(match applied {
+            Applied::Held { .. } | Applied::Released => Answer::Done,
+            Applied::Refused => Answer::Failed("has no space left by the rules".into()),
+            Applied::Stale => Answer::Failed("answered something that is no longer wanted".into()),
+            Applied::NoAnswer(fault) => {
+                self.fault(errand.to, &fault.to_string());
+                Answer::Failed(fault.to_string())
+            }
+            Applied::Evidence(evidence) => {
+                self.keep_evidence(&evidence).await?;
+                Answer::Failed("broke the rules".into())
+            }
+            Applied::Contradiction { record, later } => {
+                let earlier = self.promises.get(crate::store::promises::Table::Own, &record)?;
+                let evidence =
+                    earlier.and_then(|earlier| pib::owner::contradiction(&earlier, &later));
+                if let Some(evidence) = evidence {
+                    self.keep_evidence(&evidence).await?;
+                }
+                Answer::Failed("contradicted itself".into())
+            }
+        })
+    }
+}
+
+enum Answer {
+    Done,
+    Failed(String),
+    Again(String),
+}

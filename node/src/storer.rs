@@ -1,0 +1,283 @@
+//! Answers other members' stores and retrieves.
+//!
+//! The pure storer core (`pib::Storer`) decides; this module reads and writes the bodies and keeps
+//! the order: body durable, then record durable, then the receipt leaves. Requests of all members
+//! are answered concurrently, at most [`WORK_MAX`] at a time; the network bounds them per member.
+
+use crate::clock::Clock;
+use crate::error::NodeError;
+use crate::objects::writes;
+use crate::store::bodies::Bodies;
+use crate::store::promises::{Promises, Table, Ticket};
+use bytes::Bytes;
+use net::{Incoming, RequestReceiver, Responder};
+use pib::storer::{Action, FileName, Reply, RetrieveStep, StorerStep};
+use pib::{Request, Response, Storer, StorerConfig, Unavailable};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Semaphore;
+use types::{Hash, Roster, Size, Slot};
+
+/// Requests in work at once. Each holds one chunk in memory.
+const WORK_MAX: usize = 16;
+
+/// The service.
+pub struct StorerService {
+    storer: Mutex<Storer>,
+    roster: Arc<Roster>,
+    promises: Promises,
+    bodies: Bodies,
+    clock: Clock,
+    faults: AtomicU64,
+    work: Arc<Semaphore>,
+}
+
+impl StorerService {
+    /// Restores the StoreList from its records and removes files that no record promises.
+    pub fn open(
+        config: StorerConfig,
+        roster: Arc<Roster>,
+        promises: Promises,
+        bodies: Bodies,
+        clock: Clock,
+    ) -> Result<Arc<Self>, NodeError> {
+        let damaged = |detail: String| NodeError::Record { what: "the StoreList", detail };
+        let mut records = Vec::new();
+        promises.scan(Table::Held, |key, value| records.push((key.to_vec(), value.to_vec())))?;
+        let storer = Storer::restore(config, records).map_err(|e| damaged(e.to_string()))?;
+        let promised: BTreeSet<String> = storer.files().map(|file| file.to_string()).collect();
+        match bodies.sweep(&promised) {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "removed bodies of interrupted stores"),
+            Err(error) => tracing::warn!(%error, "cannot remove bodies of interrupted stores"),
+        }
+        Ok(Arc::new(Self {
+            storer: Mutex::new(storer),
+            roster,
+            promises,
+            bodies,
+            clock,
+            faults: AtomicU64::new(0),
+            work: Arc::new(Semaphore::new(WORK_MAX)),
+        }))
+    }
+
+    /// Answers requests until the links end.
+    pub async fn serve(self: Arc<Self>, mut requests: RequestReceiver) {
+        while let Some(incoming) = requests.recv().await {
+            let Ok(permit) = self.work.clone().acquire_owned().await else { return };
+            let service = self.clone();
+            tokio::spawn(async move {
+                service.answer(incoming).await;
+                drop(permit);
+            });
+        }
+    }
+
+    /// Bytes held for one member.
+    pub fn bytes_of(&self, owner: Slot) -> u64 {
+        self.lock().owners().get(&owner).map_or(0, |totals| totals.bytes)
+    }
+
+    /// Bytes held for all members.
+    pub fn bytes_held(&self) -> u64 {
+        self.lock().used()
+    }
+
+    /// Unprovable wrongs of owners since the start.
+    pub fn faults(&self) -> u64 {
+        self.faults.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of what is over by this member's clock.
+    pub async fn expire(&self) -> Result<(), NodeError> {
+        let (files, ticket) = {
+            let mut storer = self.lock();
+            let (records, files) = storer.expire(self.clock.wall());
+            (files, self.enqueue(records))
+        };
+        ticket.durable().await?;
+        self.remove(files).await;
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Storer> {
+        self.storer.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn enqueue(&self, records: Vec<pib::Record>) -> Ticket {
+        self.promises.enqueue(writes(Table::Held, records))
+    }
+
+    async fn answer(&self, incoming: Incoming) {
+        let Incoming { from, body: frame, mut responder } = incoming;
+        let request = match Request::decode(&frame) {
+            Ok(request) => request,
+            Err(error) => return self.fault(from, &error.to_string()),
+        };
+        let outcome = match request {
+            (Request::Store(info), body) => match info.verify_outside_log(&self.roster) {
+                Ok(info) => self.store(from, &info, body).await,
+                Err(error) => Ok(self.bad_signature(from, &error.to_string())),
+            },
+            (Request::Retrieve(request), _) => match request.verify_outside_log(&self.roster) {
+                Ok(request) => self.retrieve(from, &request, &mut responder).await,
+                Err(error) => Ok(self.bad_signature(from, &error.to_string())),
+            },
+        };
+        match outcome {
+            Ok((response, body)) => respond(responder, &response, body),
+            // Nothing is said: the store of promises has failed and the daemon is about to stop.
+            Err(error) => tracing::error!(%error, "a request is not answered"),
+        }
+    }
+
+    fn fault(&self, peer: Slot, what: &str) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(%peer, what, "a member's request is not accepted");
+    }
+
+    fn bad_signature(&self, peer: Slot, what: &str) -> (Response, Bytes) {
+        self.fault(peer, what);
+        (Response::Unavailable(Unavailable::BadSignature), Bytes::new())
+    }
+
+    async fn store(
+        &self,
+        from: Slot,
+        info: &types::Verified<types::Signed<pib::StoreInfo>>,
+        body: Bytes,
+    ) -> Result<(Response, Bytes), NodeError> {
+        let hashed = body.clone();
+        let hash = blocking(move || Hash::of(&hashed)).await?;
+        let now = self.clock.wall();
+        let (mut step, mut ticket) = {
+            let mut storer = self.lock();
+            let mut step = storer.on_store(now, from, info, hash, body.len() as u64);
+            let ticket = self.enqueue(std::mem::take(&mut step.records));
+            (step, ticket)
+        };
+        if let Action::Write(place) = &step.action {
+            let (bodies, name, place) = (self.bodies.clone(), place.file.to_string(), place.clone());
+            let written = blocking(move || bodies.write(&name, &body)).await?;
+            if let Err(error) = &written {
+                tracing::error!(%error, "cannot write a chunk; the store is refused");
+            }
+            let mut storer = self.lock();
+            let ended = match written {
+                Ok(()) => storer.on_written(self.clock.wall(), &place),
+                Err(_) => storer.on_write_failed(&place),
+            };
+            step = ended.map_err(|error| NodeError::Record {
+                what: "the StoreList",
+                detail: error.to_string(),
+            })?;
+            ticket = self.enqueue(std::mem::take(&mut step.records));
+        }
+        ticket.durable().await?;
+        let StorerStep { action, remove, .. } = step;
+        self.remove(remove).await;
+        let response = match action {
+            Action::Answer(response) => response,
+            Action::AnswerFromRecord(key) => self.recorded(&key)?,
+            Action::Write(_) => Response::Unavailable(Unavailable::Busy),
+        };
+        Ok((response, Bytes::new()))
+    }
+
+    fn recorded(&self, key: &[u8]) -> Result<Response, NodeError> {
+        let damaged = |detail: String| NodeError::Record { what: "the StoreList", detail };
+        let value = self
+            .promises
+            .get(Table::Held, key)?
+            .ok_or_else(|| damaged("an earlier answer is missing".into()))?;
+        Storer::stored_answer(key, &value).map_err(|error| damaged(error.to_string()))
+    }
+
+    async fn retrieve(
+        &self,
+        from: Slot,
+        request: &types::Verified<types::Signed<pib::RetrieveRequest>>,
+        responder: &mut Responder,
+    ) -> Result<(Response, Bytes), NodeError> {
+        let (step, ticket) = {
+            let mut storer = self.lock();
+            let mut step = storer.on_retrieve(self.clock.wall(), from, request);
+            let ticket = self.enqueue(std::mem::take(&mut step.records));
+            (step, ticket)
+        };
+        ticket.durable().await?;
+        let RetrieveStep { reply, .. } = step;
+        match reply {
+            Reply::Answer(response) => Ok((response, Bytes::new())),
+            Reply::Read { file, hash, size, confirm } => {
+                // Room for the answer first, so that memory is bounded by what the link takes.
+                if responder.reserve(size.0 as usize).await.is_err() {
+                    return Ok((Response::Unavailable(Unavailable::Busy), Bytes::new()));
+                }
+                Ok(match self.read(file, hash, size).await? {
+                    Some(body) => (confirm, body),
+                    None => (Storer::on_body_unavailable(), Bytes::new()),
+                })
+            }
+        }
+    }
+
+    /// A body that is what its record says, or `None`: a damaged body is not sent under our name.
+    async fn read(
+        &self,
+        file: FileName,
+        hash: Hash,
+        size: Size,
+    ) -> Result<Option<Bytes>, NodeError> {
+        let bodies = self.bodies.clone();
+        blocking(move || match bodies.read(&file.to_string(), size.0) {
+            Ok(body) if Hash::of(&body) == hash => Some(body),
+            Ok(_) => {
+                tracing::error!(%file, "a chunk on this disk is damaged");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%file, %error, "a chunk on this disk cannot be read");
+                None
+            }
+        })
+        .await
+    }
+
+    async fn remove(&self, files: Vec<FileName>) {
+        if files.is_empty() {
+            return;
+        }
+        let bodies = self.bodies.clone();
+        let removal = blocking(move || {
+            for file in files {
+                if let Err(error) = bodies.remove(&file.to_string()) {
+                    // It is swept at the next start.
+                    tracing::warn!(%file, %error, "cannot remove a chunk that is not needed");
+                }
+            }
+        });
+        if let Err(error) = removal.await {
+            tracing::warn!(%error, "removing chunks stopped");
+        }
+    }
+}
+
+fn respond(responder: Responder, response: &Response, body: Bytes) {
+    let parts = vec![Bytes::from(response.head()), body];
+    if let Err(error) = responder.respond(parts) {
+        tracing::debug!(%error, "an answer is not delivered; it will be asked for again");
+    }
+}
+
+/// Runs what would hold up other tasks on a thread for that.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, NodeError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| NodeError::Record {
+        what: "the StoreList",
+        detail: format!("work on a chunk stopped: {error}"),
+    })
+}

@@ -1,0 +1,43 @@
+//! What happens by the clock: withdrawals delivered, leases renewed, expired chunks dropped,
+//! interrupted stores finished or given up.
+
+use crate::objects::Objects;
+use crate::storer::StorerService;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// Between two rounds, unless something was removed.
+const ROUND: Duration = Duration::from_secs(30);
+/// Before the first round: links come up first.
+const FIRST: Duration = Duration::from_secs(3);
+
+/// Runs until `stopped`.
+pub async fn run(
+    objects: Arc<Objects>,
+    storer: Arc<StorerService>,
+    mut stopped: watch::Receiver<bool>,
+) {
+    let mut pause = FIRST;
+    loop {
+        tokio::select! {
+            _ = stopped.wait_for(|stop| *stop) => return,
+            () = sleep(pause) => {}
+            () = objects.until_removed() => {}
+        }
+        pause = ROUND;
+        // A failure of the store of promises ends the daemon elsewhere; here it ends the round.
+        if let Err(error) = round(&objects, &storer).await {
+            tracing::error!(%error, "upkeep stops until the next round");
+        }
+    }
+}
+
+async fn round(objects: &Objects, storer: &StorerService) -> Result<(), crate::NodeError> {
+    objects.deliver_withdrawals().await?;
+    objects.renew().await?;
+    objects.finish_interrupted().await?;
+    objects.expire().await?;
+    storer.expire().await
+}
