@@ -8,6 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use rustic_core::{
@@ -25,6 +26,8 @@ use crate::stage::Stage;
 pub(crate) const TREE_CACHE_BYTES: u64 = 32 << 20;
 /// Index and snapshot objects are immutable and read again at each reopening.
 pub(crate) const META_CACHE_BYTES: u64 = 16 << 20;
+/// How long a failed operation waits for uploads under way.
+const SETTLE: Duration = Duration::from_secs(10);
 /// Locks that keep two threads from fetching the same tree pack at once.
 const FETCH_LOCKS: usize = 256;
 
@@ -110,6 +113,11 @@ impl Backend {
     pub(crate) fn begin(&self) {
         self.stage.reset();
         *lock(&self.first_failure) = None;
+    }
+
+    /// Ends an operation that failed; see [`Stage::settle`].
+    pub(crate) fn settle(&self) {
+        self.stage.settle(SETTLE);
     }
 
     /// The first failure since [`Backend::begin`], taken.

@@ -233,6 +233,9 @@ impl Repo {
         self.backend.begin();
         self.backend.meter().reset();
         let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        if !matches!(caught, Ok(Ok(_))) || self.backend.cancel().is_cancelled() {
+            self.backend.settle();
+        }
         let failure = self.backend.take_failure();
         if self.backend.cancel().is_cancelled() {
             return Err(SnapshotError::Cancelled);

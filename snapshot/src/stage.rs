@@ -9,7 +9,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -127,6 +127,17 @@ impl Stage {
     /// The bytes of an object that is not known to be stored yet.
     pub(crate) fn peek(&self, id: &ObjectId) -> Option<Bytes> {
         self.shared.lock().held.get(id).cloned()
+    }
+
+    /// Drops what is queued and waits, but not for ever, for uploads that are under way: one that is
+    /// completed need not be sent again by the next run.
+    pub(crate) fn settle(&self, longest: Duration) {
+        let end = Instant::now() + longest;
+        let mut state = self.shared.lock();
+        drop_queue(&mut state);
+        while state.uploading > 0 && Instant::now() < end {
+            state = wait(&self.shared.progress, state);
+        }
     }
 
     /// Forgets an earlier failure and what was queued; waits for uploads that are under way.

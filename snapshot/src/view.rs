@@ -140,6 +140,14 @@ impl SnapshotFs {
         })
     }
 
+    /// What a folder holds, if that is known without asking the store.
+    #[must_use]
+    pub fn children_cached(&self, folder: &Node) -> Option<Arc<Vec<Node>>> {
+        let id = folder.subtree.as_ref()?;
+        let mut folders = self.folders.lock().unwrap_or_else(PoisonError::into_inner);
+        folders.get(id)
+    }
+
     /// What a folder holds, sorted as it was stored. Entries with names that no file can have are left out.
     ///
     /// # Errors
