@@ -11,6 +11,11 @@ pub enum MountError {
         "`/dev/fuse` is missing; load it with `modprobe fuse`, or give the container the device (docker: --device /dev/fuse --cap-add SYS_ADMIN)"
     )]
     NoFuseDevice,
+    /// Only some users may use FUSE here.
+    #[error(
+        "you may not use `/dev/fuse`; ask the administrator to let you (usually it has mode 666), or mount as root"
+    )]
+    FuseNotPermitted,
     /// A plain user needs the helper program.
     #[error(
         "`fusermount3` is missing, which mounting without root needs; install the Debian package `fuse3`"

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use fuser::{BackgroundSession, Config, MountOption, SessionACL};
 use nix::mount::{MntFlags, umount2};
+use nix::unistd::AccessFlags;
 use snapshot::SnapshotFs;
 
 use crate::error::MountError;
@@ -90,10 +91,14 @@ impl Drop for MountHandle {
 /// Whether this machine can mount at all.
 ///
 /// # Errors
-/// [`MountError::NoFuseDevice`] or [`MountError::NoFusermount`].
+/// [`MountError::NoFuseDevice`], [`MountError::FuseNotPermitted`] or [`MountError::NoFusermount`].
 pub fn availability() -> Result<(), MountError> {
     if fs::metadata("/dev/fuse").is_err() {
         return Err(MountError::NoFuseDevice);
+    }
+    let use_it = AccessFlags::R_OK | AccessFlags::W_OK;
+    if nix::unistd::access("/dev/fuse", use_it).is_err() {
+        return Err(MountError::FuseNotPermitted);
     }
     if !nix::unistd::geteuid().is_root() && fusermount().is_none() {
         return Err(MountError::NoFusermount);

@@ -29,6 +29,10 @@ fn can_mount() -> bool {
             println!("skipped: /dev/fuse is absent");
             false
         }
+        Err(MountError::FuseNotPermitted) => {
+            println!("skipped: this user may not use /dev/fuse");
+            false
+        }
         Err(error) => panic!("{error}"),
     }
 }

@@ -324,7 +324,7 @@ impl Iterator for TreeIter {
                 Ok(entry) => {
                     let is_root = entry.depth() == 0;
                     if is_root && self.as_path.is_none() {
-                        self.push_above(&entry.path().to_path_buf());
+                        self.push_above(entry.path());
                     }
                     // The root folder itself has no name and no entry.
                     if entry.path().file_name().is_none() && self.as_path.is_none() {

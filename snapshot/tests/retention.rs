@@ -85,7 +85,7 @@ fn forget_policy_keeps_the_newest_of_each_host() {
     for host in ["a", "b"] {
         for _ in 0..3 {
             let options = BackupOptions { host: Some(host.into()), ..BackupOptions::default() };
-            repo.backup(&[source.clone()], &options, &NoProgress).unwrap();
+            repo.backup(std::slice::from_ref(&source), &options, &NoProgress).unwrap();
         }
     }
     let all = SnapshotFilter::default();

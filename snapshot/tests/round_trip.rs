@@ -189,7 +189,7 @@ fn backup_exclusions_leave_out_what_they_say() {
         ..BackupOptions::default()
     };
     let repo = open(Arc::new(InMemoryStore::new()));
-    repo.backup(&[source.clone()], &options, &NoProgress).unwrap();
+    repo.backup(std::slice::from_ref(&source), &options, &NoProgress).unwrap();
     let mut found = Vec::new();
     repo.ls("latest", &source, true, &mut |path, node| {
         if node.is_file() {
