@@ -104,10 +104,10 @@ pub struct Witnessed {
     pub instance: u64,
 }
 
-/// Counters of the state machine since the daemon started.
+/// Counters of the state machine; since the daemon started unless said otherwise.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RsmStats {
-    /// Instances decided.
+    /// Instances decided since the group began.
     pub instances: u64,
     /// Instances decided NULL.
     pub nulls: u64,
@@ -115,6 +115,12 @@ pub struct RsmStats {
     pub commands: u64,
     /// Bytes of the commands applied.
     pub command_bytes: u64,
+    /// Commands in the replicated state since the group began; equal at equal `instances`.
+    pub state_commands: u64,
+    /// Digest of the replicated state, hexadecimal; equal at equal `instances`.
+    pub state_digest: String,
+    /// Unprovable wrongs of peers in the state machine since the daemon started.
+    pub faults: u64,
     /// Median time from one decision here to the next, milliseconds.
     pub latency_p50_ms: f64,
     /// 99th percentile of the same.
