@@ -1,0 +1,206 @@
+//! `sim`: runs, replays and checks simulated groups.
+
+use clap::{Args, Parser, Subcommand};
+use sim::campaign::{self, Summary};
+use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
+use std::process::ExitCode;
+
+/// Deterministic simulation of a whole PIB group, with faulty members, from a seed.
+#[derive(Debug, Parser)]
+#[command(name = "sim")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Plays many seeds and reports violations; exits with 1 if there is one.
+    Run(RunArgs),
+    /// Plays one seed again; with --trace tells what happened.
+    Replay(ReplayArgs),
+    /// Checks the checkers: each broken rule set must be caught, the resolved rules must be clean.
+    Controls(ControlArgs),
+    /// Lists the adversaries.
+    List,
+}
+
+#[derive(Debug, Args)]
+struct ScenarioArgs {
+    /// Members.
+    #[arg(long, default_value_t = 5)]
+    nodes: usize,
+    /// Faulty members [default: as many as the group tolerates, in one seed of eight none].
+    #[arg(long)]
+    faulty: Option<usize>,
+    /// A name from `sim list`, `all` (in turn), or `mix`.
+    #[arg(long, default_value = "mix", value_parser = Choice::parse)]
+    adversary: Choice,
+    /// Instances that every honest member must decide.
+    #[arg(long, default_value_t = 6)]
+    instances: u64,
+    /// What else goes wrong: calm, asynchronous, or seeded.
+    #[arg(long, default_value = "seeded", value_parser = parse_trouble)]
+    trouble: Trouble,
+    /// Rules of the honest members; anything but `resolved` is a negative control.
+    #[arg(long, default_value = "resolved", value_parser = RuleSet::parse)]
+    rules: RuleSet,
+}
+
+impl ScenarioArgs {
+    fn scenario(&self, seed: u64) -> Scenario {
+        Scenario {
+            nodes: self.nodes,
+            faulty: self.faulty,
+            adversary: self.adversary,
+            trouble: self.trouble,
+            instances: self.instances,
+            rules: self.rules,
+            seed,
+            told: false,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// How many seeds.
+    #[arg(long, default_value_t = 1_000)]
+    seeds: u64,
+    /// The first seed.
+    #[arg(long, default_value_t = 0)]
+    from: u64,
+    /// Threads [default: all cores].
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Print the summary as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// The seed.
+    #[arg(long)]
+    seed: u64,
+    /// Tell what happened.
+    #[arg(long)]
+    trace: bool,
+}
+
+#[derive(Debug, Args)]
+struct ControlArgs {
+    /// Seeds tried at most for each broken rule set.
+    #[arg(long, default_value_t = 2_000)]
+    seeds: u64,
+    /// Threads [default: all cores].
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+fn parse_trouble(text: &str) -> Result<Trouble, String> {
+    [Trouble::Calm, Trouble::Seeded, Trouble::Asynchronous]
+        .into_iter()
+        .find(|trouble| trouble.to_string() == text)
+        .ok_or_else(|| format!("no such trouble: {text:?}"))
+}
+
+fn cores(jobs: Option<usize>) -> usize {
+    jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()))
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Run(args) => run(&args),
+        Command::Replay(args) => replay(&args),
+        Command::Controls(args) => run_controls(&args),
+        Command::List => {
+            for entry in adversary::ALL {
+                println!("{:22} {}", entry.name, entry.what);
+            }
+            Ok(true)
+        }
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("sim: {error}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(args: &RunArgs) -> Result<bool, String> {
+    let scenario = args.scenario.scenario(args.from);
+    let summary = campaign::run(&scenario, args.from, args.seeds, cores(args.jobs))?;
+    if args.json {
+        let json = serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?;
+        println!("{json}");
+    } else {
+        print_summary(&summary);
+    }
+    Ok(summary.is_clean())
+}
+
+fn print_summary(summary: &Summary) {
+    println!(
+        "{} members, {} seeds: {} instances decided ({} NULL), {} seeds with a \
+         turn above 0, {} crashes, {} messages, settled within {:.0} s of virtual time",
+        summary.nodes,
+        summary.seeds,
+        summary.instances,
+        summary.nulls,
+        summary.seeds_with_later_turns,
+        summary.crashes,
+        summary.messages,
+        summary.settled_max_ms as f64 / 1000.0,
+    );
+    if summary.is_clean() {
+        println!("violations: none");
+        return;
+    }
+    println!("violations in {} seeds: {:?}", summary.failed, summary.violations);
+    for failure in &summary.failures {
+        println!("seed {} ({}):", failure.seed, failure.adversary);
+        for violation in failure.violations.iter().take(6) {
+            println!("  {violation}");
+        }
+        println!("  {}", failure.replay);
+    }
+}
+
+fn replay(args: &ReplayArgs) -> Result<bool, String> {
+    let scenario = Scenario { told: args.trace, ..args.scenario.scenario(args.seed) };
+    let outcome = sim::run_seed(&scenario)?;
+    for line in &outcome.story {
+        println!("{line}");
+    }
+    println!(
+        "seed {}: {:?}, {} instances decided, {} NULL, {} messages, trace {}",
+        args.seed,
+        outcome.stop,
+        outcome.instances,
+        outcome.nulls,
+        outcome.messages,
+        outcome.digest.to_hex()
+    );
+    for violation in &outcome.violations {
+        println!("VIOLATION {violation}");
+    }
+    Ok(outcome.violations.is_empty())
+}
+
+fn run_controls(args: &ControlArgs) -> Result<bool, String> {
+    let mut good = true;
+    for rules in RuleSet::BROKEN {
+        let verdict = controls::check(rules, args.seeds, cores(args.jobs))?;
+        println!("{verdict}");
+        good &= verdict.is_good();
+    }
+    Ok(good)
+}

@@ -1,0 +1,191 @@
+//! A scenario: what the caller chooses. Everything else follows from the seed (see `plan`).
+
+use crate::adversary;
+use bart_rsm::Rules;
+use std::fmt;
+use types::{Mode, Quorum, QuorumError};
+
+/// Which faulty behaviour a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// One named strategy.
+    Named(&'static str),
+    /// Every strategy in turn, seed by seed.
+    All,
+    /// Each faulty member draws several behaviours at random (the default).
+    Mix,
+}
+
+impl Choice {
+    /// Reads `all`, `mix` or the name of a strategy.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "all" => Ok(Self::All),
+            "mix" => Ok(Self::Mix),
+            name => match adversary::find(name) {
+                Some(found) => Ok(Self::Named(found.name)),
+                None => Err(format!("no adversary is named {name:?}; `sim list` shows them")),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Named(name) => name,
+            Self::All => "all",
+            Self::Mix => "mix",
+        })
+    }
+}
+
+/// How the network and the machines misbehave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trouble {
+    /// Delays only.
+    Calm,
+    /// Whatever the seed says: late stabilisation, loss, partitions, absences, crashes.
+    Seeded,
+    /// Delays of up to 40 s until a late stabilisation, and nothing else: the setting in which the
+    /// reference model found its failures (specification 3.13).
+    Asynchronous,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Calm => "calm",
+            Self::Seeded => "seeded",
+            Self::Asynchronous => "asynchronous",
+        })
+    }
+}
+
+/// Which rules the honest members follow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuleSet {
+    /// The rules of the specification.
+    Resolved,
+    /// Signatures do not name the instance (issue T1).
+    UnsignedInstance,
+    /// A proof of election does not start a turn (issue T11).
+    NoStartOnPol,
+    /// An expected set-turn always blocks (issue T13).
+    SetTurnBlocks,
+    /// A leader does not count its own vote (issue T8).
+    LeaderNotCounted,
+}
+
+impl RuleSet {
+    /// The rules that must be caught.
+    pub const BROKEN: [Self; 4] =
+        [Self::UnsignedInstance, Self::NoStartOnPol, Self::SetTurnBlocks, Self::LeaderNotCounted];
+
+    /// Name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::UnsignedInstance => "unsigned-instance",
+            Self::NoStartOnPol => "no-start-on-pol",
+            Self::SetTurnBlocks => "set-turn-blocks",
+            Self::LeaderNotCounted => "leader-not-counted",
+        }
+    }
+
+    /// The rule set of a name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        std::iter::once(Self::Resolved)
+            .chain(Self::BROKEN)
+            .find(|rules| rules.name() == text)
+            .ok_or_else(|| format!("no rule set is named {text:?}"))
+    }
+
+    /// The switches of the core.
+    pub fn rules(self) -> Rules {
+        let resolved = Rules::default();
+        match self {
+            Self::Resolved => resolved,
+            Self::UnsignedInstance => resolved.without_instance_in_signatures(),
+            Self::NoStartOnPol => resolved.without_start_on_pol(),
+            Self::SetTurnBlocks => resolved.with_set_turn_always_blocking(),
+            Self::LeaderNotCounted => resolved.without_leader_vote(),
+        }
+    }
+}
+
+/// What a caller chooses about one run.
+#[derive(Debug, Clone)]
+pub struct Scenario {
+    /// Members.
+    pub nodes: usize,
+    /// Faulty members; `None`: as many as `nodes` tolerate, in one seed of eight none.
+    pub faulty: Option<usize>,
+    /// What the faulty members do.
+    pub adversary: Choice,
+    /// What else goes wrong.
+    pub trouble: Trouble,
+    /// Instances that every honest member must decide.
+    pub instances: u64,
+    /// Rules of the honest members.
+    pub rules: RuleSet,
+    /// The seed.
+    pub seed: u64,
+    /// Whether to keep the story.
+    pub told: bool,
+}
+
+impl Scenario {
+    /// The default scenario of a group size and seed.
+    pub fn new(nodes: usize, seed: u64) -> Self {
+        Self {
+            nodes,
+            faulty: None,
+            adversary: Choice::Mix,
+            trouble: Trouble::Seeded,
+            instances: 6,
+            rules: RuleSet::Resolved,
+            seed,
+            told: false,
+        }
+    }
+
+    /// The group's n, f and q.
+    pub fn quorum(&self) -> Result<Quorum, QuorumError> {
+        Quorum::new(self.nodes, Quorum::largest_f(self.nodes), Mode::QuasiSync)
+    }
+
+    /// Whether the numbers fit together, in words for the caller.
+    pub fn validate(&self) -> Result<(), String> {
+        if self.nodes < 2 {
+            return Err("a group has at least 2 members".into());
+        }
+        let quorum = self.quorum().map_err(|error| error.to_string())?;
+        if let Some(faulty) = self.faulty.filter(|faulty| *faulty > quorum.f()) {
+            let (n, f) = (quorum.n(), quorum.f());
+            return Err(format!("{n} members tolerate {f} faulty ones, not {faulty}"));
+        }
+        if self.instances == 0 || self.instances > 100_000 {
+            return Err("between 1 and 100000 instances".into());
+        }
+        Ok(())
+    }
+
+    /// The one command that shows this run again.
+    pub fn replay_command(&self) -> String {
+        let mut command = format!(
+            "cargo run --release -p sim -- replay --nodes {} --seed {} --adversary {} --instances {}",
+            self.nodes, self.seed, self.adversary, self.instances
+        );
+        if let Some(faulty) = self.faulty {
+            command += &format!(" --faulty {faulty}");
+        }
+        if self.trouble != Trouble::Seeded {
+            command += &format!(" --trouble {}", self.trouble);
+        }
+        if self.rules != RuleSet::Resolved {
+            command += &format!(" --rules {}", self.rules.name());
+        }
+        command + " --trace"
+    }
+}

@@ -1,0 +1,117 @@
+//! A seat: one running engine with its disk and its clocks. An honest member has one seat; a
+//! faulty member may have several under one key.
+
+use crate::disk::Disk;
+use crate::rng::Random;
+use bart_rsm::{Config, Core, Now, Step};
+use types::{Millis, SecretKey, Slot, Stamp};
+
+/// Wall clock of the run's start, milliseconds since the Unix epoch (2026-01-01).
+const WALL_START_MS: u64 = 1_767_225_600_000;
+
+/// One engine.
+pub struct Seat {
+    /// The member.
+    pub slot: Slot,
+    /// Which of the member's seats.
+    pub ordinal: usize,
+    /// The engine; `None` while the machine is down.
+    pub core: Option<Core>,
+    /// Its disk.
+    pub disk: Disk,
+    /// Counts restarts; what was scheduled for an earlier life is void.
+    pub life: u32,
+    /// Effects left before an armed crash.
+    pub fuse: Option<u64>,
+    /// How long to stay down after the armed crash.
+    pub down_ms: u64,
+    /// The wake-up that is in the queue, in virtual time.
+    pub wake_ms: Option<u64>,
+    /// For each peer: the connection it was last told about, and whether that was up.
+    pub told: Vec<(u32, bool)>,
+    /// What a saved disk looked like, for a faulty member's roll-back.
+    pub saved: Option<Disk>,
+    config: Config,
+    key: SecretKey,
+    mono_start_ms: u64,
+    skew_ms: u64,
+    started_ms: u64,
+}
+
+impl Seat {
+    /// A machine that has not been started.
+    pub fn new(ordinal: usize, config: Config, key: SecretKey, skew_ms: u64, peers: usize) -> Self {
+        Self {
+            slot: config.slot,
+            ordinal,
+            core: None,
+            disk: Disk::default(),
+            life: 0,
+            fuse: None,
+            down_ms: 0,
+            wake_ms: None,
+            told: vec![(0, false); peers],
+            saved: None,
+            config,
+            key,
+            mono_start_ms: 0,
+            skew_ms,
+            started_ms: 0,
+        }
+    }
+
+    /// The member's clocks. The monotonic one starts anew with each life.
+    pub fn now(&self, now_ms: u64) -> Now {
+        Now {
+            mono: Millis(self.mono_start_ms + (now_ms - self.started_ms)),
+            wall: Stamp(WALL_START_MS + self.skew_ms + now_ms),
+        }
+    }
+
+    /// Starts the engine from whatever the disk holds.
+    pub fn boot(&mut self, now_ms: u64, rng: &mut Random) -> Result<Step, String> {
+        self.life += 1;
+        self.fuse = None;
+        self.wake_ms = None;
+        self.told.fill((0, false));
+        self.started_ms = now_ms;
+        self.mono_start_ms = rng.between(0, 10_000_000);
+        let (config, key) = (self.config.clone(), self.key.clone());
+        let mut core = if self.disk.is_empty() {
+            Core::new(config, key).map_err(|error| error.to_string())?
+        } else {
+            Core::restore(config, key, self.disk.records()).map_err(|error| error.to_string())?
+        };
+        let step = core.start(self.now(now_ms));
+        self.core = Some(core);
+        Ok(step)
+    }
+
+    /// Stops the machine at once.
+    pub fn stop(&mut self, rng: &mut Random) {
+        self.core = None;
+        self.wake_ms = None;
+        self.fuse = None;
+        self.life += 1;
+        self.disk.crash(rng);
+    }
+
+    /// Counts one effect; true if the machine stops before it.
+    pub fn burn(&mut self) -> bool {
+        match &mut self.fuse {
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+            None => false,
+        }
+    }
+
+    /// When the engine wants to be woken, in virtual time; never in the past.
+    pub fn next_wake_ms(&self, now_ms: u64) -> Option<u64> {
+        let mono = self.core.as_ref()?.next_wakeup()?;
+        let elapsed = mono.0.saturating_sub(self.mono_start_ms);
+        Some((self.started_ms + elapsed).max(now_ms + 1))
+    }
+}
