@@ -348,3 +348,6 @@ fn not_from_the_future(rules: &Rules, stamp: Stamp, now: Stamp) -> Result<(), Fa
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

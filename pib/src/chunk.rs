@@ -27,6 +27,22 @@ pub enum ObjectKind {
 impl ObjectKind {
     /// Every kind.
     pub const ALL: [Self; 5] = [Self::Config, Self::Index, Self::Key, Self::Snapshot, Self::Pack];
+
+    /// The name in restic's repository format.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Config => "config",
+            Self::Index => "index",
+            Self::Key => "keys",
+            Self::Snapshot => "snapshots",
+            Self::Pack => "data",
+        }
+    }
+
+    /// The kind with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
 }
 
 /// The owner's own name of an object; no storer sees it.
@@ -174,3 +190,6 @@ impl Maker {
         Label::open(&self.secrets, name, body)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,10 +75,13 @@ pub enum Unavailable {
     /// A limit on entries is reached.
     #[error("a limit on entries is reached")]
     Limit = 10,
+    /// The disk of the storer is full, or failing.
+    #[error("its disk is full or failing")]
+    NoSpace = 11,
 }
 
 impl Unavailable {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Busy,
         Self::NotYet,
         Self::Unknown,
@@ -90,6 +93,7 @@ impl Unavailable {
         Self::BadSignature,
         Self::BadRenew,
         Self::Limit,
+        Self::NoSpace,
     ];
 }
 
@@ -216,3 +220,6 @@ impl Response {
         Ok((response, body))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -124,6 +124,22 @@ impl Owner {
         Some(ChunkSet { key: *key, len, stamp, f, chunks: chunks.collect() })
     }
 
+    /// The chunks of every object, in order of keys.
+    pub fn sets(&self) -> impl Iterator<Item = ChunkSet> + '_ {
+        self.objects.keys().filter_map(|key| self.lookup(key))
+    }
+
+    /// Whether [`Owner::restore`] has no use for the record under this key: receipts and rejects
+    /// are read only when they are needed.
+    pub fn is_cold(key: &[u8]) -> bool {
+        matches!(Table::of(key), Some((Table::Receipt, _)))
+    }
+
+    /// The member's slot.
+    pub fn slot(&self) -> Slot {
+        self.config.slot
+    }
+
     /// Key of the record that holds a chunk's receipt.
     pub fn receipt_key(chunk: ChunkId) -> Vec<u8> {
         Table::Receipt.key(&chunk)

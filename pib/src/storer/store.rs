@@ -134,6 +134,13 @@ impl Storer {
             let same = writing.info.digest() == info.digest();
             return unavailable(if same { Unavailable::NotYet } else { Unavailable::Busy });
         }
+        let held = self.held.get(name);
+        if let Some(held) = held
+            && held.info().digest() == info.digest()
+        {
+            let receipt = Unverified::new((*held.receipt).clone());
+            return Some(StorerStep::answer(Response::Receipt(receipt)));
+        }
         if let Some(refused) = self.refused.get(name)
             && info.payload.stamp <= refused.stamp
         {
@@ -143,11 +150,7 @@ impl Storer {
             }
             return unavailable(Unavailable::Stale);
         }
-        let held = self.held.get(name)?;
-        if held.info().digest() == info.digest() {
-            let receipt = Unverified::new((*held.receipt).clone());
-            return Some(StorerStep::answer(Response::Receipt(receipt)));
-        }
+        let held = held?;
         if info.payload.stamp > held.info().payload.stamp {
             return None;
         }
@@ -291,7 +294,7 @@ impl Storer {
     /// The body could not be written: nothing was promised, and nothing is said.
     pub fn on_write_failed(&mut self, ticket: &Ticket) -> Result<StorerStep, Error> {
         let writing = self.end_writing(ticket)?;
-        let mut step = StorerStep::answer(Response::Unavailable(Unavailable::Busy));
+        let mut step = StorerStep::answer(Response::Unavailable(Unavailable::NoSpace));
         step.remove.push(writing.file);
         Ok(step)
     }
