@@ -136,6 +136,11 @@ impl<'a> Reader<'a> {
         self.input.len() - self.at
     }
 
+    /// A second reader at the same place, to look ahead.
+    pub fn fork(&self) -> Self {
+        Self { input: self.input, at: self.at }
+    }
+
     /// Fails unless everything was read.
     pub fn finish(self) -> Result<(), DecodeError> {
         match self.remaining() {
