@@ -1,0 +1,207 @@
+//! What a core is started with, checked once.
+
+use crate::message::pad::BLOCK_MAX;
+use crate::proposal;
+use std::sync::Arc;
+use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX};
+use types::{Ident, Millis, Roster, Slot, Stamp};
+
+/// Everything that a core needs to know about its group and place in it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The members.
+    pub roster: Arc<Roster>,
+    /// Our place among them.
+    pub slot: Slot,
+    /// The linked identity that we sign with; must be the slot's active one.
+    pub ident: Ident,
+    /// Timing and sizes, equal in the whole group where marked.
+    pub params: Params,
+    /// The resolved rules, or a broken variant for negative controls.
+    pub rules: Rules,
+}
+
+/// Timing and sizes (specification section 1). "Group" marks what all members must share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Params {
+    /// Group. Largest encoded proposal, bytes; read-acks and later agrees are padded to it. 64 KiB.
+    pub v_max: usize,
+    /// Group. Base turn timeout, ms. 10 s. Too small costs extra turns, never safety.
+    pub t0_min_ms: u64,
+    /// Group. Upper bound of the adaptive base timeout, ms. 10 min.
+    pub t0_max_ms: u64,
+    /// Group. First idle pace, ms. 1 s.
+    pub idle_first_ms: u64,
+    /// Group. Slowest idle pace, ms. 60 s.
+    pub idle_max_ms: u64,
+    /// Give-up bound of a link, ms: first repetition, and rate of answers to RESUME. 30 s.
+    pub gamma_ms: u64,
+    /// Group. Instances that run at the same time. Only 1 is supported.
+    pub pipeline: u64,
+    /// Slowest repetition, ms. 10 min.
+    pub resend_max_ms: u64,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            v_max: PROPOSAL_LEN_DEFAULT,
+            t0_min_ms: 10_000,
+            t0_max_ms: 600_000,
+            idle_first_ms: 1_000,
+            idle_max_ms: 60_000,
+            gamma_ms: 30_000,
+            pipeline: 1,
+            resend_max_ms: 600_000,
+        }
+    }
+}
+
+/// The resolved rules of specification 3.13. Anything but the default exists only for the
+/// simulator's negative controls, under the feature `broken-rules`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    sign_instance: bool,
+    start_on_pol: bool,
+    set_turn_always_blocks: bool,
+    leader_counts_itself: bool,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            sign_instance: true,
+            start_on_pol: true,
+            set_turn_always_blocks: false,
+            leader_counts_itself: true,
+        }
+    }
+}
+
+impl Rules {
+    /// Signatures cover the instance, and write-acks name their value (decisions 1 and 7).
+    pub fn sign_instance(&self) -> bool {
+        self.sign_instance
+    }
+
+    /// A proof of leadership starts the turn at whoever sees it (decision 4).
+    pub fn start_on_pol(&self) -> bool {
+        self.start_on_pol
+    }
+
+    /// A missing set-turn is a duty even if nobody asked for it (the variant that decision 5 refuses).
+    pub fn set_turn_always_blocks(&self) -> bool {
+        self.set_turn_always_blocks
+    }
+
+    /// A leader is an acceptor towards itself (decision 3).
+    pub fn leader_counts_itself(&self) -> bool {
+        self.leader_counts_itself
+    }
+}
+
+#[cfg(feature = "broken-rules")]
+impl Rules {
+    /// Signatures as printed in the report: without the instance, write-acks without the value.
+    pub fn without_instance_in_signatures(self) -> Self {
+        Self { sign_instance: false, ..self }
+    }
+
+    /// Turns start by timers and failed quorums only.
+    pub fn without_start_on_pol(self) -> Self {
+        Self { start_on_pol: false, ..self }
+    }
+
+    /// Every expected set-turn blocks.
+    pub fn with_set_turn_always_blocking(self) -> Self {
+        Self { set_turn_always_blocks: true, ..self }
+    }
+
+    /// Leaders do not vote.
+    pub fn without_leader_vote(self) -> Self {
+        Self { leader_counts_itself: false, ..self }
+    }
+}
+
+/// One moment on both clocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// Monotonic, for timers; never leaves the machine.
+    pub mono: Millis,
+    /// Wall clock, for the stamp of our proposals.
+    pub wall: Stamp,
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The slot is not a live member, or the identity is not its active one.
+    #[error("{0} with {1} is not a live member's active identity in this roster")]
+    NotAMember(Slot, Ident),
+    /// The key is not the one that the roster names.
+    #[error("the signing key does not belong to {0} with {1}")]
+    WrongKey(Slot, Ident),
+    /// A parameter is out of range.
+    #[error("parameter {0} is out of range: {1}")]
+    Parameter(&'static str, &'static str),
+}
+
+impl Config {
+    /// Refuses parameters that would break a bound or a rule.
+    pub(crate) fn check(&self, key: &types::SecretKey) -> Result<(), ConfigError> {
+        let (slot, ident) = (self.slot, self.ident);
+        let member = self.roster.member(slot).filter(|_| self.roster.is_live(slot));
+        if member.is_none_or(|member| member.active != ident) {
+            return Err(ConfigError::NotAMember(slot, ident));
+        }
+        if self.roster.identity_key(slot, ident) != Some(&key.public()) {
+            return Err(ConfigError::WrongKey(slot, ident));
+        }
+        let p = &self.params;
+        let bad = |name, why| Err(ConfigError::Parameter(name, why));
+        if p.pipeline != 1 {
+            return bad("pipeline", "only one instance at a time is supported");
+        }
+        if p.v_max > PROPOSAL_LEN_MAX || p.v_max < proposal::fixed_len(self.roster.slots()) + 256 {
+            return bad("v_max", "too large, or too small for the fixed vectors and one command");
+        }
+        if self.show_decision_block() + MESSAGE_OVERHEAD_MAX > BLOCK_MAX {
+            return bad("v_max", "a SHOW_DECISION would not fit into one control frame");
+        }
+        if p.t0_min_ms == 0 || p.t0_min_ms > p.t0_max_ms {
+            return bad("t0_min_ms", "must be positive and at most t0_max_ms");
+        }
+        if p.idle_first_ms > p.idle_max_ms {
+            return bad("idle_first_ms", "must be at most idle_max_ms");
+        }
+        if p.gamma_ms == 0 || p.gamma_ms > p.resend_max_ms {
+            return bad("gamma_ms", "must be positive and at most resend_max_ms");
+        }
+        Ok(())
+    }
+
+    /// Bytes of body and pad in SHOW_DECISION, such that answering `q - 1` set-turns with it costs
+    /// at least a full turn (specification 3.10, receiving counted half).
+    pub(crate) fn show_decision_block(&self) -> usize {
+        let quorum = self.roster.quorum();
+        let (n, q) = (quorum.n(), quorum.size());
+        // Fixed parts of the messages: header 21, signature 64, digests 32, value statement 125.
+        let (head, sig, hash, statement) = (21, 64, 32, 126);
+        let cert = 4 + 2 * hash + 12 + q * sig;
+        let pol = 4 + 12 + q * sig;
+        let padded = 8 + self.params.v_max;
+        let read = head + hash + sig + pol;
+        let agree = head + 2 * hash + sig + hash + 12 + q * 132 + cert + statement + padded;
+        let write = head + 3 * hash + sig + cert;
+        let show = head + 2 * hash + sig + hash + 12 + q * 100 + pol;
+        let sent = read + agree + write + show;
+        let received = (head + sig)
+            + (head + 4 + 3 * hash + sig + cert + statement + padded)
+            + (head + 2 * hash + sig)
+            + (head + 3 * hash + 4 + sig + pol);
+        let plain = head + 2 * hash + sig + 4 + 2 * hash + 12 + q * 96 + statement + padded;
+        let turn = n.saturating_sub(2) * (2 * sent + received) / 2;
+        let each = turn.div_ceil(q.saturating_sub(1).max(1));
+        self.params.v_max + each.saturating_sub(plain)
+    }
+}

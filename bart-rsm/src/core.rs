@@ -1,0 +1,409 @@
+//! The step function: inputs in, effects out (specification section 12).
+
+use crate::batch::Batch;
+use crate::config::{Config, ConfigError, Now};
+use crate::effect::{Alarm, Duty, Effect, Fault, Input, Stats, Step};
+use crate::inst::Inst;
+use crate::message::{Message, SlotSet};
+use crate::peer::Peer;
+use crate::record::{LogRecord, Record, RecordKey, body_record, inst_record};
+use crate::residence::Load;
+use crate::schedule::Schedule;
+use crate::sign_once::{Refused, SignOnce};
+use crate::time::LogState;
+use crate::verify::{Place, Verifier};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use types::{Hash, Instance, Millis, SecretKey, Signed, SignedPayload, Slot, Stamp, Turn};
+
+/// Rounds of sending and retrying in one step; each round needs progress, so this is never reached.
+const ROUNDS_MAX: usize = 10_000;
+
+/// What became of a message.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// Used, or a harmless repetition.
+    Done,
+    /// Its gate is closed or its place is not reached.
+    Park,
+    /// Refused.
+    Fault(Fault),
+}
+
+/// One member of the state machine. Pure: it sends, stores and waits through effects only.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) config: Config,
+    pub(crate) me: Slot,
+    pub(crate) q: usize,
+    pub(crate) slots: usize,
+    pub(crate) schedule: Schedule,
+    pub(crate) signer: SignOnce,
+    pub(crate) verifier: Verifier,
+    pub(crate) insts: BTreeMap<Instance, Inst>,
+    /// The instance that we entered last; everything before it is decided.
+    pub(crate) current: Instance,
+    pub(crate) log: LogState,
+    pub(crate) peers: Vec<Peer>,
+    pub(crate) batch: Batch,
+    pub(crate) now: Now,
+    /// The turn whose timer runs, in the current instance.
+    pub(crate) timer: Option<(u32, Millis)>,
+    pub(crate) propose_at: Option<Millis>,
+    pub(crate) entered_at: Millis,
+    pub(crate) awake_until: Instance,
+    pub(crate) woke: Option<Instance>,
+    pub(crate) loads: BTreeMap<Instance, Load>,
+    pub(crate) asks: crate::resume::Asks,
+    pub(crate) alarmed: bool,
+    pub(crate) running: bool,
+    // What this step collects.
+    pub(crate) out: Vec<Effect>,
+    pub(crate) faults: Vec<(Slot, Fault)>,
+    pub(crate) new_bodies: Vec<Record>,
+    pub(crate) save: BTreeSet<Instance>,
+    pub(crate) save_log: bool,
+    /// Instances whose cursors changed since their record was written.
+    pub(crate) unsaved: BTreeSet<Instance>,
+    pub(crate) dirty_insts: BTreeSet<Instance>,
+    pub(crate) dirty_peers: SlotSet,
+}
+
+impl Core {
+    /// A member that has never run.
+    pub fn new(config: Config, key: SecretKey) -> Result<Self, ConfigError> {
+        config.check(&key)?;
+        let roster = Arc::clone(&config.roster);
+        let (me, slots) = (config.slot, roster.slots());
+        let signer =
+            SignOnce::new(key, roster.group(), config.rules, roster.epoch(), me, config.ident);
+        let zero = Millis(0);
+        Ok(Self {
+            me,
+            q: roster.quorum().size(),
+            slots,
+            schedule: Schedule::new(&roster),
+            signer,
+            verifier: Verifier::new(roster, config.rules),
+            insts: BTreeMap::new(),
+            current: Instance(0),
+            log: LogState::new(slots),
+            peers: (0..slots).map(|_| Peer::new(config.params.gamma_ms)).collect(),
+            batch: Batch::default(),
+            now: Now { mono: zero, wall: Stamp(0) },
+            timer: None,
+            propose_at: None,
+            entered_at: zero,
+            awake_until: Instance(0),
+            woke: None,
+            loads: BTreeMap::new(),
+            asks: Default::default(),
+            alarmed: false,
+            running: false,
+            out: Vec::new(),
+            faults: Vec::new(),
+            new_bodies: Vec::new(),
+            save: BTreeSet::new(),
+            save_log: false,
+            unsaved: BTreeSet::new(),
+            dirty_insts: BTreeSet::new(),
+            dirty_peers: SlotSet::default(),
+            config,
+        })
+    }
+
+    /// The first call after `new` or `restore`.
+    pub fn start(&mut self, now: Now) -> Step {
+        self.now = now;
+        if !self.running {
+            self.running = true;
+            self.replay();
+            self.enter(self.current);
+            self.settle();
+        }
+        self.finish()
+    }
+
+    /// Takes one input.
+    pub fn handle(&mut self, now: Now, input: Input) -> Step {
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        if self.running {
+            match input {
+                Input::Message { from, message } => self.on_message(from, message),
+                Input::LinkUp(peer) => self.on_link_up(peer),
+                Input::LinkDown(peer) => self.on_link_down(peer),
+                Input::Tick => {}
+                Input::Submit { ticket, command } => self.on_submit(ticket, command),
+                Input::Loaded(record) => self.on_loaded(record),
+                Input::LoadMissing(key) => self.on_load_missing(key),
+            }
+            self.on_time();
+            self.settle();
+            self.evict();
+        }
+        self.finish()
+    }
+
+    /// When the next [`Input::Tick`] is due.
+    pub fn next_wakeup(&self) -> Option<Millis> {
+        let timer = self.timer.map(|(_, at)| at);
+        let resend = self.peers.iter().filter_map(|peer| peer.resend_at);
+        timer.into_iter().chain(self.propose_at).chain(resend).chain(self.ask_due()).min()
+    }
+
+    /// Everything up to here is decided and was handed to `Apply`.
+    pub fn decided_upto(&self) -> Option<Instance> {
+        self.current.back(1)
+    }
+
+    /// Whether no command waits, nothing is parked, and no peer owes an answer.
+    pub fn is_idle(&self) -> bool {
+        self.batch.is_empty()
+            && self.peers.iter().all(|peer| peer.parking.is_empty())
+            && self.residual_duties().iter().all(|(_, _, duty)| *duty == Duty::SenderTurn)
+    }
+
+    /// Outstanding duties of peers towards us in resident instances; the current instance's own
+    /// sender duty and reports are among them.
+    pub fn residual_duties(&self) -> Vec<(Slot, Instance, Duty)> {
+        let mut all = Vec::new();
+        for inst in self.insts.values() {
+            for peer in self.others() {
+                self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
+            }
+        }
+        all
+    }
+
+    /// What this core holds and did.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            instances: self.insts.len(),
+            parked_messages: self.peers.iter().map(|peer| peer.parking.len()).sum(),
+            parked_bytes: self.peers.iter().map(|peer| peer.parking.bytes()).sum(),
+            parked_dropped: self.peers.iter().map(|peer| peer.dropped).sum(),
+            queued_commands: self.batch.len(),
+            verifications: self.verifier.count(),
+            signatures: self.signer.count(),
+            loads: self.loads.len(),
+        }
+    }
+
+    // --- helpers shared by the step files -----------------------------------------------------
+
+    /// Live members but us.
+    pub(crate) fn others(&self) -> Vec<Slot> {
+        self.schedule.live().iter().copied().filter(|slot| *slot != self.me).collect()
+    }
+
+    pub(crate) fn peer(&mut self, slot: Slot) -> Option<&mut Peer> {
+        self.peers.get_mut(usize::from(slot.0))
+    }
+
+    pub(crate) fn peer_ref(&self, slot: Slot) -> Option<&Peer> {
+        self.peers.get(usize::from(slot.0))
+    }
+
+    pub(crate) fn is_up(&self, slot: Slot) -> bool {
+        self.peer_ref(slot).is_some_and(|peer| peer.up)
+    }
+
+    pub(crate) fn place(&self, inst: Instance) -> Place {
+        Place { inst, sender: self.schedule.sender(inst) }
+    }
+
+    pub(crate) fn is_decided(&self, inst: Instance) -> bool {
+        inst < self.current
+    }
+
+    /// The digest that stands for NULL in an instance.
+    pub(crate) fn null(&self, inst: Instance) -> Hash {
+        let roster = &self.config.roster;
+        let sender = self.schedule.sender(inst);
+        crate::message::null_digest(roster.group(), roster.epoch(), inst, sender)
+    }
+
+    /// Something changed in an instance: send what became due.
+    pub(crate) fn touch(&mut self, inst: Instance) {
+        self.dirty_insts.insert(inst);
+        self.unsaved.insert(inst);
+    }
+
+    /// Signs through the log and marks the instance's record for writing before any send.
+    pub(crate) fn sign<P: SignedPayload>(
+        &mut self,
+        inst: Instance,
+        turn: u32,
+        payload: P,
+    ) -> Option<Signed<P>> {
+        if !self.insts.contains_key(&inst) {
+            return None;
+        }
+        match self.signer.sign(inst, Turn(turn), payload) {
+            Ok(signed) => {
+                self.save.insert(inst);
+                Some(signed)
+            }
+            Err(Refused(inst, turn, kind)) => {
+                self.alarm(Alarm::SecondStatement { inst, turn, kind });
+                None
+            }
+        }
+    }
+
+    /// Raises the alarm once and stops signing.
+    pub(crate) fn alarm(&mut self, alarm: Alarm) {
+        self.signer.halt();
+        if !self.alarmed {
+            self.alarmed = true;
+            self.out.push(Effect::Alarm(alarm));
+        }
+    }
+
+    pub(crate) fn fault(&mut self, from: Slot, fault: Fault) {
+        self.faults.push((from, fault));
+    }
+
+    pub(crate) fn send(&mut self, to: Slot, message: Message) {
+        let now = self.now.mono;
+        if let Some(peer) = self.peer(to)
+            && peer.up
+        {
+            peer.resend_at = peer.resend_at.or(Some(now.plus(peer.backoff_ms)));
+            self.out.push(Effect::Send { to, message });
+        }
+    }
+
+    // --- routing ------------------------------------------------------------------------------
+
+    fn on_message(&mut self, from: Slot, message: Message) {
+        if from == self.me || !self.config.roster.is_live(from) || self.signer.is_halted() {
+            return;
+        }
+        let kind = message.kind();
+        let epoch = self.config.roster.epoch();
+        let right = match (&message, message.header()) {
+            (_, Some(header)) => header.slot == from && header.epoch == epoch,
+            (Message::Resume(resume), _) => resume.epoch == epoch,
+            (Message::Catchup(catchup), _) => catchup.epoch == epoch,
+            _ => false,
+        };
+        if !right {
+            return self.fault(from, Fault::BadSignature(kind));
+        }
+        let outcome = match &message {
+            Message::Resume(resume) => self.on_resume(from, resume),
+            Message::Catchup(catchup) => self.on_catchup(from, catchup),
+            Message::Wake(wake) => self.on_wake(from, wake),
+            gated => {
+                self.note_evidence(from, gated.inst());
+                self.accept(from, gated)
+            }
+        };
+        match outcome {
+            Outcome::Done => self.heard_from(from),
+            Outcome::Park => self.park(from, message),
+            Outcome::Fault(fault) => self.fault(from, fault),
+        }
+    }
+
+    /// Delivers a gated message if its place is reached and its gate is open.
+    pub(crate) fn accept(&mut self, from: Slot, message: &Message) -> Outcome {
+        let inst = message.inst();
+        if inst > self.current {
+            return Outcome::Park;
+        }
+        if !self.insts.contains_key(&inst) {
+            self.want(inst);
+            return Outcome::Park;
+        }
+        if !self.may_accept(from, inst) {
+            return Outcome::Park;
+        }
+        let outcome = match message {
+            Message::SetTurn(m) => self.on_set_turn(from, m),
+            Message::Read(m) => self.on_read(from, m),
+            Message::ReadAck(m) => self.on_read_ack(from, m),
+            Message::Agree(m) => self.on_agree(from, m),
+            Message::AgreeLater(m) => self.on_agree_later(from, m),
+            Message::AgreeAck(m) => self.on_agree_ack(from, m),
+            Message::Write(m) => self.on_write(from, m),
+            Message::WriteAck(m) => self.on_write_ack(from, m),
+            Message::ShowQuorum(m) => self.on_show_quorum(from, m),
+            Message::ShowDecision(m) => self.on_show_decision(from, m),
+            Message::ReportDecision(m) => self.on_report(from, m),
+            Message::Penance(m) => self.on_penance(from, m),
+            Message::Resume(_) | Message::Catchup(_) | Message::Wake(_) => Outcome::Done,
+        };
+        if matches!(outcome, Outcome::Done) {
+            self.touch(inst);
+            self.dirty_peers.insert(from);
+        }
+        outcome
+    }
+
+    /// Sends what became due and retries what was parked, until nothing moves.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..ROUNDS_MAX {
+            self.propose_if_due();
+            let insts = std::mem::take(&mut self.dirty_insts);
+            let peers = std::mem::take(&mut self.dirty_peers);
+            if insts.is_empty() && peers.is_empty() {
+                return;
+            }
+            for inst in insts {
+                for peer in self.others() {
+                    self.reopen(peer, inst);
+                    self.converse(peer, inst);
+                }
+            }
+            for peer in peers.iter() {
+                self.advance(peer);
+            }
+            self.retry_parked();
+        }
+        debug_assert!(false, "settling did not end");
+    }
+
+    /// Orders the collected effects: bodies, instances and log before everything that depends on them.
+    fn finish(&mut self) -> Step {
+        let mut effects: Vec<Effect> =
+            std::mem::take(&mut self.new_bodies).into_iter().map(Effect::Persist).collect();
+        for no in std::mem::take(&mut self.save) {
+            if let Some(inst) = self.insts.get(&no) {
+                effects.push(Effect::Persist(inst_record(inst)));
+                self.unsaved.remove(&no);
+            }
+        }
+        if std::mem::take(&mut self.save_log) {
+            effects.push(Effect::Persist(self.log_record().to_record()));
+        }
+        effects.append(&mut self.out);
+        Step { effects, faults: std::mem::take(&mut self.faults) }
+    }
+
+    pub(crate) fn log_record(&self) -> LogRecord {
+        let closed = self.peers.iter().map(|peer| peer.closed).collect();
+        LogRecord { log: self.log.clone(), closed }
+    }
+
+    /// Writes a body once, before the instance's record names it.
+    pub(crate) fn keep_value(
+        &mut self,
+        no: Instance,
+        digest: Hash,
+        value: &Arc<crate::message::Value>,
+    ) {
+        let Some(inst) = self.insts.get_mut(&no) else { return };
+        if inst.values.contains_key(&digest) {
+            return;
+        }
+        inst.values.insert(digest, Arc::clone(value));
+        self.new_bodies.push(body_record(no, digest, value));
+        self.save.insert(no);
+    }
+
+    pub(crate) fn load_record(&mut self, key: RecordKey) {
+        self.out.push(Effect::Load(key));
+    }
+}

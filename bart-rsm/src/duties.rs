@@ -1,0 +1,223 @@
+//! Duties, gates, and what leaves when a gate is open (specification 3.5).
+//!
+//! Guarantees: (1) no duty without delivered evidence: a peer owes only what follows from a message
+//! that we sent, plus O1 and O3; (2) nothing that belongs behind a duty is sent or accepted before
+//! it. Bounds: a gate looks at no instance below the peer's `closed`.
+//! Deviation: in instances that we decided the gate looks back [`BULK_WINDOW`] instances instead of
+//! `W`, which is the bulk discharge of 3.9: what is closed can no longer be voted on.
+
+use crate::core::Core;
+use crate::effect::Duty;
+use crate::inst::Inst;
+use crate::message::SetTurn;
+use crate::message::{Message, SetTurnStatement};
+use types::{Instance, Slot, Turn};
+
+/// Instances that a peer may discharge in parallel.
+pub(crate) const BULK_WINDOW: u64 = 32;
+/// The position of instance-level duties: after every turn.
+pub(crate) const POSITION_LAST: u32 = u32::MAX;
+
+/// Something that we have for a peer as soon as its gate opens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Due {
+    SetTurn(u32),
+    Step(u32, u8),
+    ShowDecision(u32),
+    Report,
+}
+
+impl Due {
+    fn position(self) -> u32 {
+        match self {
+            Due::SetTurn(turn) | Due::Step(turn, _) | Due::ShowDecision(turn) => turn,
+            Due::Report => POSITION_LAST,
+        }
+    }
+}
+
+impl Core {
+    /// Calls `found` for each outstanding duty of `peer` towards us in `inst`, with its position.
+    pub(crate) fn each_duty(&self, peer: Slot, inst: &Inst, found: &mut dyn FnMut(u32, Duty)) {
+        // O1
+        if peer == inst.sender && inst.turns.get(&0).is_none_or(|turn| turn.stage < 4) {
+            found(0, Duty::SenderTurn);
+        }
+        if inst.sender == self.me {
+            // O2
+            if let Some(lead) = inst.leads.get(&0) {
+                let conv = lead.conv(peer);
+                if conv.sent > conv.acked {
+                    found(0, Duty::Answer(Turn(0)));
+                }
+            }
+            // O3
+            if !inst.reports.contains(peer) {
+                found(POSITION_LAST, Duty::Report);
+            }
+            return;
+        }
+        // O4
+        for (turn, state) in inst.turns.range(1..) {
+            if state.set_turn_sent
+                && state.stage < 4
+                && self.schedule.leader(inst.no, *turn) == peer
+            {
+                found(*turn, Duty::LeaderTurn(Turn(*turn)));
+            }
+        }
+        // O5
+        if peer == inst.sender {
+            return;
+        }
+        for (turn, lead) in &inst.leads {
+            let conv = lead.conv(peer);
+            let missing = !lead.set_turns.contains_key(&peer);
+            let always = self.config.rules.set_turn_always_blocks() && inst.started >= *turn;
+            if missing && (conv.sent >= 1 || always) {
+                found(*turn, Duty::SetTurn(Turn(*turn)));
+            } else if conv.sent > conv.acked {
+                found(*turn, Duty::Answer(Turn(*turn)));
+            }
+        }
+    }
+
+    /// The first position at which `peer` owes us something in `inst`.
+    pub(crate) fn owed(&self, peer: Slot, inst: &Inst) -> Option<u32> {
+        let mut first: Option<u32> = None;
+        self.each_duty(peer, inst, &mut |at, _| first = Some(first.map_or(at, |f| f.min(at))));
+        first
+    }
+
+    /// What we have for `peer` in `inst`, gates aside, in order of position.
+    pub(crate) fn due(&self, peer: Slot, inst: &Inst) -> Vec<Due> {
+        let mut due = Vec::new();
+        for (turn, state) in inst.turns.range(1..) {
+            let leader = self.schedule.leader(inst.no, *turn);
+            if leader == peer && !state.set_turn_sent && state.stage == 0 {
+                due.push(Due::SetTurn(*turn));
+            }
+        }
+        for (turn, lead) in &inst.leads {
+            if peer == inst.sender {
+                continue;
+            }
+            let conv = lead.conv(peer);
+            let formed = lead.formed();
+            if formed > 0 {
+                // READ may precede the peer's SET_TURN; nothing else may.
+                let started = *turn == 0 || conv.sent == 0 || lead.set_turns.contains_key(&peer);
+                if conv.sent == conv.acked && conv.sent < formed && started {
+                    due.push(Due::Step(*turn, conv.sent + 1));
+                }
+            } else if *turn > 0
+                && inst.is_decided()
+                && lead.set_turns.contains_key(&peer)
+                && !lead.told.contains(peer)
+            {
+                due.push(Due::ShowDecision(*turn));
+            }
+        }
+        if inst.sender == peer && inst.is_decided() && !inst.report_sent {
+            due.push(Due::Report);
+        }
+        due.sort_by_key(|due| due.position());
+        due
+    }
+
+    /// Whether nothing is outstanding with `peer` in `inst`, in either direction.
+    pub(crate) fn is_closed(&self, peer: Slot, inst: &Inst) -> bool {
+        inst.is_decided() && self.owed(peer, inst).is_none() && self.due(peer, inst).is_empty()
+    }
+
+    /// Whether `peer` owes nothing in the instances that gate `inst`.
+    pub(crate) fn may_accept(&self, peer: Slot, inst: Instance) -> bool {
+        let Some(state) = self.peer_ref(peer) else { return false };
+        let back = if self.is_decided(inst) { BULK_WINDOW } else { self.config.params.pipeline };
+        let Some(last) = inst.back(back) else { return true };
+        (state.closed.0..=last.0).all(|no| {
+            self.insts.get(&Instance(no)).is_some_and(|inst| self.owed(peer, inst).is_none())
+        })
+    }
+
+    /// Whether something at `position` may go to `peer` in `inst`.
+    fn may_send(&self, peer: Slot, inst: &Inst, position: u32) -> bool {
+        self.owed(peer, inst).is_none_or(|first| first >= position)
+    }
+
+    /// Sends to `peer` in `inst` whatever its gates allow.
+    pub(crate) fn converse(&mut self, peer: Slot, no: Instance) {
+        if !self.is_up(peer) || self.signer.is_halted() {
+            return;
+        }
+        let Some(inst) = self.insts.get(&no) else { return };
+        let due = self.due(peer, inst);
+        if due.is_empty() || !self.may_accept(peer, no) {
+            return;
+        }
+        for due in due {
+            let Some(inst) = self.insts.get(&no) else { return };
+            if !self.may_send(peer, inst, due.position()) {
+                return;
+            }
+            match due {
+                Due::SetTurn(turn) => self.send_set_turn(peer, no, turn),
+                Due::Step(turn, step) => self.send_step(peer, no, turn, step),
+                Due::ShowDecision(turn) => self.send_show_decision(peer, no, turn),
+                Due::Report => self.send_report(peer, no),
+            }
+            self.unsaved.insert(no);
+        }
+    }
+
+    fn send_set_turn(&mut self, leader: Slot, no: Instance, turn: u32) {
+        let Some(core) = self.sign(no, turn, SetTurnStatement {}) else { return };
+        if let Some(state) = self.insts.get_mut(&no).and_then(|inst| inst.turns.get_mut(&turn)) {
+            state.set_turn_sent = true;
+        }
+        self.send(leader, Message::SetTurn(SetTurn { core }));
+    }
+
+    /// A duty or a due message may have come up in an instance that counted as closed.
+    pub(crate) fn reopen(&mut self, peer: Slot, no: Instance) {
+        let Some(inst) = self.insts.get(&no) else { return };
+        let closed = self.is_closed(peer, inst);
+        if let Some(state) = self.peer(peer)
+            && state.closed > no
+            && !closed
+        {
+            state.closed = no;
+        }
+    }
+
+    /// Moves `closed` of a peer up, and sends in every instance whose gate opened.
+    pub(crate) fn advance(&mut self, peer: Slot) {
+        let Some(mut closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
+        let before = closed;
+        while closed < self.current {
+            match self.insts.get(&closed) {
+                Some(inst) if self.is_closed(peer, inst) => closed = Instance(closed.0 + 1),
+                _ => break,
+            }
+        }
+        let up = self.is_up(peer);
+        if let Some(state) = self.peer(peer) {
+            state.closed = closed;
+        }
+        if closed > before {
+            self.gate_opened(peer);
+        }
+        if !up {
+            return;
+        }
+        self.want_window(peer);
+        let last = self.current.0.min(closed.0.saturating_add(BULK_WINDOW));
+        for no in closed.0..=last {
+            self.converse(peer, Instance(no));
+        }
+        if last < self.current.0 {
+            return;
+        }
+        self.converse(peer, self.current);
+    }
+}

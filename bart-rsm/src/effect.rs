@@ -1,0 +1,199 @@
+//! What goes into a core and what comes out of it, as data.
+
+use crate::message::Message;
+use crate::proposal::Proposal;
+use crate::record::{Record, RecordKey};
+use std::sync::Arc;
+use types::{Instance, Kind, Slot, Stamp, Turn};
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// A message arrived on the authenticated link of `from`.
+    Message {
+        /// The link's owner.
+        from: Slot,
+        /// What arrived.
+        message: Message,
+    },
+    /// A link can carry messages from now on. All links count as down at the start.
+    LinkUp(Slot),
+    /// A link broke; what was sent may be lost.
+    LinkDown(Slot),
+    /// The time that `next_wakeup` named has come.
+    Tick,
+    /// A command for the log.
+    Submit {
+        /// The caller's name for it.
+        ticket: u64,
+        /// At most `COMMAND_LEN_MAX` bytes.
+        command: Vec<u8>,
+    },
+    /// The answer to [`Effect::Load`].
+    Loaded(Record),
+    /// The answer to [`Effect::Load`] for a record that is not there.
+    LoadMissing(RecordKey),
+}
+
+/// What the runner must do, in order, and what a peer did wrong.
+#[must_use]
+#[derive(Debug, Default)]
+pub struct Step {
+    /// To carry out in order.
+    pub effects: Vec<Effect>,
+    /// What peers did wrong; for statistics and lists, never a proof by itself.
+    pub faults: Vec<(Slot, Fault)>,
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Must be durable before any later effect of this or of later steps is carried out.
+    Persist(Record),
+    /// May be applied lazily.
+    Erase(RecordKey),
+    /// To be answered with [`Input::Loaded`] or [`Input::LoadMissing`].
+    Load(RecordKey),
+    /// Hand to the link of `to`.
+    Send {
+        /// The addressee.
+        to: Slot,
+        /// The message.
+        message: Message,
+    },
+    /// Execute what was decided. After a restart the last instances are applied again; the
+    /// application skips what it has.
+    Apply {
+        /// The place in the log.
+        inst: Instance,
+        /// Whose proposal slot this was.
+        sender: Slot,
+        /// The decided proposal, or none for NULL.
+        proposal: Option<Arc<Proposal>>,
+        /// State machine time after this instance (specification 5.2).
+        tau: Stamp,
+    },
+    /// A submitted command is decided.
+    Committed {
+        /// The caller's name for it.
+        ticket: u64,
+        /// Where.
+        inst: Instance,
+    },
+    /// A submitted command is not accepted.
+    Refused {
+        /// The caller's name for it.
+        ticket: u64,
+        /// Why.
+        reason: Refusal,
+    },
+    /// A safety violation was seen; the core signs nothing any more.
+    Alarm(Alarm),
+}
+
+/// Why a command is not accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Too long for a proposal.
+    #[error("the command has {len} bytes, more than the limit of {max}")]
+    TooLong {
+        /// Its length.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+    /// The queue is full; try again after some commits.
+    #[error("the queue of commands is full")]
+    QueueFull,
+}
+
+/// More than `f` members broke the protocol, or this member's disk lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Alarm {
+    /// Two valid certificates decide differently.
+    #[error("{0} was decided twice, differently")]
+    TwoDecisions(Instance),
+    /// We were about to sign a second statement for one key.
+    #[error("a second {kind:?} statement for {inst} {turn} was about to be signed")]
+    SecondStatement {
+        /// The instance.
+        inst: Instance,
+        /// The turn.
+        turn: Turn,
+        /// The kind.
+        kind: Kind,
+    },
+    /// A record that was made durable is gone or does not decode.
+    #[error("the durable record of {0} is lost or damaged")]
+    RecordLost(Instance),
+}
+
+/// What a peer did wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// A signature does not verify, or its header is not the peer's.
+    #[error("a signature or header is wrong in {0:?}")]
+    BadSignature(Kind),
+    /// A form, length or vector is wrong.
+    #[error("{0:?} is malformed: {1}")]
+    Malformed(Kind, &'static str),
+    /// The message fits no expectation of this place.
+    #[error("{0:?} was not expected")]
+    Unexpected(Kind),
+    /// The parking budget is used up, or the place is too far ahead.
+    #[error("{0:?} could not be parked")]
+    NotParked(Kind),
+    /// Too many requests for repetition.
+    #[error("RESUME came too often")]
+    TooOften,
+    /// Two signed statements of one signer for one key: a proof for a third party.
+    #[error("{signer} signed two different {kind:?} statements")]
+    Equivocation {
+        /// Who signed both.
+        signer: Slot,
+        /// Of which kind.
+        kind: Kind,
+        /// The first, encoded with header and signature.
+        first: Vec<u8>,
+        /// The second.
+        second: Vec<u8>,
+    },
+}
+
+/// An outstanding duty of a peer towards us (specification 3.5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Duty {
+    /// O1: the sender has not shown the outcome of turn 0.
+    SenderTurn,
+    /// O2, O5: an answer to our last step of a turn is missing.
+    Answer(Turn),
+    /// O3: a report of the decision is missing.
+    Report,
+    /// O4: a leader has not finished the turn that we started.
+    LeaderTurn(Turn),
+    /// O5: a set-turn is missing although the peer was shown the proof.
+    SetTurn(Turn),
+    /// O6: a fined member has not paid.
+    Penance,
+}
+
+/// Counts that bound memory and work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Instances held in memory.
+    pub instances: usize,
+    /// Messages waiting for their gate.
+    pub parked_messages: usize,
+    /// Their bytes.
+    pub parked_bytes: usize,
+    /// Messages dropped because they could not be parked.
+    pub parked_dropped: u64,
+    /// Commands waiting for a proposal.
+    pub queued_commands: usize,
+    /// Signatures verified (cache hits not counted).
+    pub verifications: u64,
+    /// Signatures made.
+    pub signatures: u64,
+    /// Records being loaded.
+    pub loads: usize,
+}

@@ -1,0 +1,292 @@
+//! Which instances are in memory, and how a member comes back after a restart (specification 4.5, 4.6).
+//!
+//! Guarantees: an instance that leaves memory is durable as it was; one that comes back signs
+//! nothing anew that it had signed. Bounds: the last [`KEEP`] instances, plus those in which a
+//! connected peer discharges duties or catches up ([`LOADS_MAX`] loads at a time).
+
+use crate::config::{Config, ConfigError};
+use crate::core::Core;
+use crate::duties::BULK_WINDOW;
+use crate::effect::{Alarm, Effect};
+use crate::inst::{Conv, Inst};
+use crate::record::{LogRecord, Record, RecordKey, inst_record, read_body, read_inst};
+use crate::resume::CATCHUP_AHEAD;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use types::{Hash, Instance, SecretKey, Slot};
+
+/// Instances always in memory.
+pub(crate) const KEEP: u64 = 64;
+/// Instances being loaded.
+pub(crate) const LOADS_MAX: usize = 64;
+
+/// An instance on its way into memory.
+#[derive(Debug, Default)]
+pub(crate) struct Load {
+    inst: Option<Inst>,
+    missing: BTreeSet<Hash>,
+}
+
+/// Why the durable records cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RestoreError {
+    /// The configuration is refused.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A record does not decode.
+    #[error("the durable record {0:?} is damaged; restore the disk or activate the next identity")]
+    Damaged(RecordKey),
+    /// Records of a whole log are missing.
+    #[error("the durable record {0:?} is missing; restore the disk or activate the next identity")]
+    Missing(RecordKey),
+}
+
+impl Core {
+    /// A member after a restart, from everything it persisted, in any order.
+    pub fn restore(
+        config: Config,
+        key: SecretKey,
+        records: impl IntoIterator<Item = Record>,
+    ) -> Result<Self, RestoreError> {
+        let mut core = Self::new(config, key)?;
+        let (mut insts, mut bodies) = (BTreeMap::new(), BTreeMap::new());
+        for record in records {
+            match record.key {
+                RecordKey::Log => {
+                    let damaged = RestoreError::Damaged(RecordKey::Log);
+                    let log = LogRecord::read(&record.value).map_err(|_| damaged.clone())?;
+                    if log.log.slots() != core.slots || log.closed.len() != core.slots {
+                        return Err(damaged);
+                    }
+                    core.log = log.log;
+                    for (peer, closed) in core.peers.iter_mut().zip(log.closed) {
+                        peer.closed = closed;
+                    }
+                }
+                RecordKey::Instance(no) => {
+                    insts.insert(no, record.value);
+                    while insts.len() as u64 > KEEP + 1 {
+                        insts.pop_first();
+                    }
+                }
+                RecordKey::Body(no, digest) => {
+                    let lowest = insts.keys().next().copied().unwrap_or_default();
+                    if no >= lowest || (insts.len() as u64) < KEEP {
+                        bodies.insert((no, digest), record.value);
+                    }
+                }
+            }
+        }
+        for (no, value) in insts {
+            core.restore_instance(no, &value, &mut bodies)?;
+        }
+        core.find_current()?;
+        Ok(core)
+    }
+
+    fn restore_instance(
+        &mut self,
+        no: Instance,
+        value: &[u8],
+        bodies: &mut BTreeMap<(Instance, Hash), Vec<u8>>,
+    ) -> Result<(), RestoreError> {
+        let damaged = RestoreError::Damaged(RecordKey::Instance(no));
+        let sender = self.schedule.sender(no);
+        let (mut inst, needs) = read_inst(no, sender, value).map_err(|_| damaged)?;
+        for digest in needs {
+            let key = RecordKey::Body(no, digest);
+            let value = bodies.remove(&(no, digest)).ok_or(RestoreError::Missing(key))?;
+            let value = read_body(&value).map_err(|_| RestoreError::Damaged(key))?;
+            inst.values.insert(digest, Arc::new(value));
+        }
+        self.remember(&inst);
+        for lead in inst.leads.values_mut() {
+            lead.ask_again();
+        }
+        self.insts.insert(no, inst);
+        Ok(())
+    }
+
+    /// Folds decisions that the log's record does not know yet, and checks that none is missing.
+    fn find_current(&mut self) -> Result<(), RestoreError> {
+        let first = Instance(self.log.next.0.saturating_sub(KEEP));
+        for no in first.0..self.log.next.0 {
+            if !self.insts.get(&Instance(no)).is_some_and(Inst::is_decided) {
+                return Err(RestoreError::Missing(RecordKey::Instance(Instance(no))));
+            }
+        }
+        while let Some(inst) = self.insts.get(&self.log.next) {
+            if !inst.is_decided() {
+                break;
+            }
+            let (sender, proposal) = (inst.sender, inst.decided_proposal());
+            self.log.apply(sender, proposal.as_ref(), self.schedule.live());
+        }
+        self.current = self.log.next;
+        match self.insts.range(Instance(self.current.0.saturating_add(1))..).next() {
+            Some((no, _)) => {
+                Err(RestoreError::Missing(RecordKey::Instance(no.back(1).unwrap_or_default())))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Applies again what the application may have missed.
+    pub(crate) fn replay(&mut self) {
+        for (no, inst) in self.insts.range(..self.current) {
+            let proposal = inst.decided_proposal().map(Arc::new);
+            let (sender, tau) = (inst.sender, inst.tau);
+            self.out.push(Effect::Apply { inst: *no, sender, proposal, tau });
+        }
+    }
+
+    /// Takes the signed statements of an instance back into the log of signatures.
+    fn remember(&mut self, inst: &Inst) {
+        for value in inst.values.values().filter(|value| value.statement.header.slot == self.me) {
+            self.signer.remember(&value.statement);
+        }
+        for turn in inst.turns.values() {
+            if let Some((core, _)) = &turn.read_ack {
+                self.signer.remember(core);
+            }
+            if let Some(core) = &turn.agree_ack {
+                self.signer.remember(core);
+            }
+            if let Some((core, _)) = &turn.write_ack {
+                self.signer.remember(core);
+            }
+        }
+        for lead in inst.leads.values() {
+            if let Some((core, _)) = &lead.read {
+                self.signer.remember(core);
+            }
+            if let Some(step) = &lead.agree {
+                self.signer.remember(&step.core);
+            }
+            if let Some((core, _)) = &lead.write {
+                self.signer.remember(core);
+            }
+            if let Some((core, ..)) = &lead.show {
+                self.signer.remember(core);
+            }
+        }
+    }
+
+    /// Loads an instance that left memory.
+    pub(crate) fn want(&mut self, no: Instance) {
+        let held = self.insts.contains_key(&no) || self.loads.contains_key(&no);
+        if no < self.current && !held && self.loads.len() < LOADS_MAX {
+            self.loads.insert(no, Load::default());
+            self.load_record(RecordKey::Instance(no));
+        }
+    }
+
+    /// Loads what a connected peer may discharge now.
+    pub(crate) fn want_window(&mut self, peer: Slot) {
+        let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
+        if self.insts.contains_key(&closed) && closed.0.saturating_add(KEEP) > self.current.0 {
+            return;
+        }
+        for no in closed.0..self.current.0.min(closed.0.saturating_add(BULK_WINDOW)) {
+            self.want(Instance(no));
+        }
+    }
+
+    pub(crate) fn on_loaded(&mut self, record: Record) {
+        let no = match record.key {
+            RecordKey::Log => return,
+            RecordKey::Instance(no) | RecordKey::Body(no, _) => no,
+        };
+        let Some(mut load) = self.loads.remove(&no) else { return };
+        match record.key {
+            RecordKey::Body(_, digest) if load.missing.contains(&digest) => {
+                let (Ok(value), Some(inst)) = (read_body(&record.value), load.inst.as_mut()) else {
+                    return self.alarm(Alarm::RecordLost(no));
+                };
+                inst.values.insert(digest, Arc::new(value));
+                load.missing.remove(&digest);
+            }
+            RecordKey::Instance(_) if load.inst.is_none() => {
+                let Ok((inst, needs)) = read_inst(no, self.schedule.sender(no), &record.value)
+                else {
+                    return self.alarm(Alarm::RecordLost(no));
+                };
+                for digest in &needs {
+                    self.load_record(RecordKey::Body(no, *digest));
+                }
+                load.inst = Some(inst);
+                load.missing = needs;
+            }
+            _ => {}
+        }
+        match load.inst {
+            Some(inst) if load.missing.is_empty() => self.settle_in(inst),
+            inst => {
+                self.loads.insert(no, Load { inst, ..load });
+            }
+        }
+    }
+
+    pub(crate) fn on_load_missing(&mut self, key: RecordKey) {
+        if let RecordKey::Instance(no) | RecordKey::Body(no, _) = key
+            && self.loads.remove(&no).is_some()
+        {
+            self.alarm(Alarm::RecordLost(no));
+        }
+    }
+
+    /// An instance is back in memory: peers that closed it are done with, the others go on.
+    fn settle_in(&mut self, mut inst: Inst) {
+        let no = inst.no;
+        self.remember(&inst);
+        let others = self.others();
+        for lead in inst.leads.values_mut() {
+            lead.ask_again();
+            let formed = lead.formed();
+            for peer in &others {
+                let closed = self.peer_ref(*peer).is_some_and(|state| state.closed > no);
+                if closed && let Some(conv) = lead.convs.get_mut(usize::from(peer.0)) {
+                    *conv = Conv { sent: formed.max(conv.sent), acked: formed.max(conv.sent) };
+                }
+            }
+        }
+        self.insts.insert(no, inst);
+        for peer in others {
+            if self.peer_ref(peer).is_some_and(|state| state.closed <= no) {
+                self.reset_last_steps(peer, no);
+                self.dirty_peers.insert(peer);
+            }
+            self.serve_catchup(peer);
+        }
+        self.dirty_insts.insert(no);
+    }
+
+    /// Whether a connected peer still needs an old instance in memory.
+    fn is_pinned(&self, no: Instance) -> bool {
+        self.others().into_iter().any(|slot| {
+            let Some(peer) = self.peer_ref(slot).filter(|peer| peer.up) else { return false };
+            let window = peer.closed <= no && no.0 < peer.closed.0.saturating_add(BULK_WINDOW);
+            let served = peer
+                .serve
+                .is_some_and(|(next, _)| next <= no && no.0 < next.0.saturating_add(CATCHUP_AHEAD));
+            window || served
+        })
+    }
+
+    /// Lets old instances go that nobody needs now.
+    pub(crate) fn evict(&mut self) {
+        let Some(last) = self.current.back(KEEP) else { return };
+        let old: Vec<Instance> = self.insts.range(..last).map(|(no, _)| *no).collect();
+        for no in old {
+            if self.is_pinned(no) || self.save.contains(&no) {
+                continue;
+            }
+            if let Some(inst) = self.insts.remove(&no)
+                && self.unsaved.remove(&no)
+            {
+                self.out.push(Effect::Persist(inst_record(&inst)));
+            }
+            self.signer.release(no);
+        }
+    }
+}

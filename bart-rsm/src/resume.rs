@@ -1,0 +1,338 @@
+//! RESUME, CATCHUP and repetition (specification 3.9, 4.2 to 4.4).
+//!
+//! Assumes: a link is reliable while it is up, and may lose anything when it breaks.
+//! Guarantees: (1) after a link comes up both sides say where they stand, and everything that the
+//! other lacks is sent again; (2) a member that fell behind obtains decisions from anybody who is
+//! ahead, in order. Bounds: answers to RESUME and repetitions share a rate per peer; a CATCHUP run
+//! has [`CATCHUP_RUN`] instances and at most [`CATCHUP_AHEAD`] of them in memory.
+
+use crate::core::{Core, Outcome};
+use crate::duties::BULK_WINDOW;
+use crate::effect::{Duty, Fault};
+use crate::message::*;
+use std::sync::Arc;
+use types::{Instance, Millis, Slot};
+
+/// Instances that one RESUME brings.
+pub(crate) const CATCHUP_RUN: u64 = 64;
+/// Instances of a run that are loaded ahead.
+pub(crate) const CATCHUP_AHEAD: u64 = 8;
+/// Evidence of later instances counts after this time without progress, ms.
+const BEHIND_AFTER_MS: u64 = 250;
+/// Another helper is asked after this time, ms.
+const NEXT_HELPER_MS: u64 = 500;
+/// An honest frontier falls back by less than this after a restart.
+const FRONTIER_BACK: u64 = 64;
+
+/// Whom we asked for decisions.
+#[derive(Debug, Default)]
+pub(crate) struct Asks {
+    last: Option<(Slot, Millis)>,
+    run_end: Instance,
+}
+
+impl Core {
+    pub(crate) fn on_link_up(&mut self, peer: Slot) {
+        if peer == self.me || !self.config.roster.is_live(peer) {
+            return;
+        }
+        let gamma = self.config.params.gamma_ms;
+        let Some(state) = self.peer(peer) else { return };
+        state.up = true;
+        state.backoff_ms = gamma;
+        self.send_resume(peer);
+        self.resend_outstanding(peer);
+        if let Some(no) =
+            self.woke.filter(|no| self.current < self.awake_until && *no == self.current)
+            && let Some(core) = self.sign(no, 0, WakeStatement {})
+        {
+            self.send(peer, Message::Wake(Wake { core }));
+        }
+        self.dirty_peers.insert(peer);
+        self.dirty_insts.insert(self.current);
+    }
+
+    pub(crate) fn on_link_down(&mut self, peer: Slot) {
+        if let Some(state) = self.peer(peer) {
+            state.up = false;
+            state.resend_at = None;
+            state.serve = None;
+        }
+    }
+
+    /// Tells a peer where we stand.
+    pub(crate) fn send_resume(&mut self, to: Slot) {
+        let frontier = self.frontier(to);
+        if let Some(state) = self.peer(to) {
+            state.need = false;
+        }
+        let (epoch, undecided) = (self.config.roster.epoch(), self.current);
+        self.send(to, Message::Resume(Resume { epoch, undecided, frontier }));
+    }
+
+    /// The first instance in which `peer` owes us something.
+    fn frontier(&self, peer: Slot) -> Instance {
+        let closed = self.peer_ref(peer).map_or(self.current, |state| state.closed);
+        (closed.0..self.current.0)
+            .map(Instance)
+            .find(|no| self.insts.get(no).is_none_or(|inst| self.owed(peer, inst).is_some()))
+            .unwrap_or(self.current)
+    }
+
+    /// P4: where a peer stands.
+    pub(crate) fn on_resume(&mut self, from: Slot, m: &Resume) -> Outcome {
+        let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
+        let current = self.current;
+        self.note_evidence(from, m.undecided);
+        let Some(peer) = self.peer(from) else { return Outcome::Done };
+        if !peer.take_token(now, gamma) {
+            return Outcome::Fault(Fault::TooOften);
+        }
+        let lowest = Instance(peer.frontier.0.saturating_sub(FRONTIER_BACK));
+        let frontier = m.frontier.max(lowest).min(current);
+        peer.frontier = peer.frontier.max(frontier);
+        peer.closed = peer.closed.min(frontier);
+        if m.undecided < current {
+            let end = Instance(current.0.min(m.undecided.0.saturating_add(CATCHUP_RUN)));
+            peer.serve = Some((m.undecided, end));
+        }
+        let last = current.0.min(frontier.0.saturating_add(BULK_WINDOW));
+        for no in frontier.0..=last {
+            self.reset_last_steps(from, Instance(no));
+        }
+        self.resend_outstanding(from);
+        self.serve_catchup(from);
+        self.dirty_peers.insert(from);
+        Outcome::Done
+    }
+
+    /// Steps that nothing answers count as not sent again.
+    pub(crate) fn reset_last_steps(&mut self, peer: Slot, no: Instance) {
+        let Some(inst) = self.insts.get_mut(&no) else { return };
+        if inst.sender == peer {
+            inst.report_sent = false;
+        }
+        for lead in inst.leads.values_mut() {
+            lead.told.remove(peer);
+            if let Some(conv) = lead.convs.get_mut(usize::from(peer.0))
+                && conv.sent == 4
+            {
+                conv.sent = 3;
+                conv.acked = 3;
+            }
+        }
+        self.dirty_insts.insert(no);
+    }
+
+    /// Sends the decisions of a run in order, as far as they are in memory.
+    pub(crate) fn serve_catchup(&mut self, to: Slot) {
+        while let Some((next, end)) = self.peer_ref(to).and_then(|peer| peer.serve) {
+            if next >= end || !self.is_up(to) {
+                if let Some(peer) = self.peer(to) {
+                    peer.serve = None;
+                }
+                return;
+            }
+            let Some(inst) = self.insts.get(&next) else {
+                for no in next.0..end.0.min(next.0.saturating_add(CATCHUP_AHEAD)) {
+                    self.want(Instance(no));
+                }
+                return;
+            };
+            let Some(cert) = inst.decided.clone() else { return };
+            let value = inst.decided_value().map(Arc::clone);
+            let epoch = self.config.roster.epoch();
+            self.send(to, Message::Catchup(Catchup { epoch, inst: next, cert, value }));
+            if let Some(peer) = self.peer(to) {
+                peer.serve = Some((Instance(next.0 + 1), end));
+            }
+        }
+    }
+
+    // --- falling behind -----------------------------------------------------------------------
+
+    /// A peer is known to have entered an instance.
+    pub(crate) fn note_evidence(&mut self, from: Slot, entered: Instance) {
+        if let Some(peer) = self.peer(from) {
+            peer.evidence = peer.evidence.max(entered);
+        }
+    }
+
+    /// When each peer that is ahead may be asked.
+    fn helpers(&self) -> Vec<(Millis, Slot)> {
+        let gamma = self.config.params.gamma_ms;
+        let mut earliest = self.entered_at.plus(BEHIND_AFTER_MS);
+        let mut after = None;
+        if let Some((last, at)) = self.asks.last {
+            earliest = earliest.max(at.plus(NEXT_HELPER_MS));
+            after = Some(last);
+        }
+        let mut helpers: Vec<(Millis, Slot)> = self
+            .others()
+            .into_iter()
+            .filter_map(|slot| {
+                let peer = self.peer_ref(slot)?;
+                if !peer.up || peer.evidence <= self.current {
+                    return None;
+                }
+                let asked = peer.asked.filter(|(no, _)| *no == self.current);
+                let at = asked.map_or(earliest, |(_, at)| earliest.max(at.plus(gamma)));
+                Some((at, slot))
+            })
+            .collect();
+        helpers.sort_by_key(|(at, slot)| (*at, Some(*slot) <= after, *slot));
+        helpers
+    }
+
+    /// When somebody may be asked next.
+    pub(crate) fn ask_due(&self) -> Option<Millis> {
+        self.helpers().first().map(|(at, _)| *at)
+    }
+
+    /// Asks one peer that is ahead, in turn.
+    pub(crate) fn ask_if_behind(&mut self) {
+        let now = self.now.mono;
+        if let Some((at, slot)) = self.helpers().first().copied()
+            && at <= now
+        {
+            self.ask(slot);
+        }
+    }
+
+    fn ask(&mut self, helper: Slot) {
+        let (now, current) = (self.now.mono, self.current);
+        self.asks.last = Some((helper, now));
+        self.asks.run_end = Instance(current.0.saturating_add(CATCHUP_RUN));
+        if let Some(peer) = self.peer(helper) {
+            peer.asked = Some((current, now));
+        }
+        self.send_resume(helper);
+    }
+
+    /// A run is complete: the same helper continues without delay.
+    pub(crate) fn ask_on(&mut self, helper: Slot) {
+        let asked = self.asks.last.is_some_and(|(slot, _)| slot == helper);
+        let ahead = self.peer_ref(helper).is_some_and(|peer| peer.evidence > self.current);
+        if asked && ahead && self.current >= self.asks.run_end {
+            self.ask(helper);
+        }
+    }
+
+    // --- repetition ---------------------------------------------------------------------------
+
+    /// Whether one more repetition for a peer is within its rate.
+    pub(crate) fn repeat_allowed(&mut self, from: Slot) -> bool {
+        let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
+        self.peer(from).is_some_and(|peer| peer.take_token(now, gamma))
+    }
+
+    /// A valid message resets the back-off.
+    pub(crate) fn heard_from(&mut self, from: Slot) {
+        let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
+        if let Some(peer) = self.peer(from)
+            && peer.up
+        {
+            peer.backoff_ms = gamma;
+            peer.resend_at = Some(now.plus(gamma));
+        }
+    }
+
+    /// The gate towards a peer opened: what it sent too early and we dropped is due again.
+    pub(crate) fn gate_opened(&mut self, peer: Slot) {
+        if self.is_up(peer) && self.peer_ref(peer).is_some_and(|state| state.need) {
+            self.send_resume(peer);
+        }
+    }
+
+    /// Whether an answer by `peer` is missing, or a decided instance is still open with it.
+    fn is_outstanding(&self, peer: Slot) -> bool {
+        let closed = self.peer_ref(peer).map_or(self.current, |state| state.closed);
+        let (first, last) = (closed, self.current);
+        self.insts.range(first..=last).any(|(no, inst)| {
+            let mut found = false;
+            self.each_duty(peer, inst, &mut |_, duty| {
+                found |= match duty {
+                    _ if *no < self.current => true,
+                    Duty::SenderTurn => inst.turns.get(&0).is_some_and(|turn| turn.stage > 1),
+                    Duty::Report => false,
+                    _ => true,
+                };
+            });
+            found
+        })
+    }
+
+    pub(crate) fn resend_due(&mut self, now: Millis) {
+        let max = self.config.params.resend_max_ms;
+        for peer in self.others() {
+            if self.peer_ref(peer).and_then(|state| state.resend_at).is_none_or(|at| at > now) {
+                continue;
+            }
+            let outstanding = self.is_outstanding(peer);
+            if let Some(state) = self.peer(peer) {
+                state.resend_at = None;
+                if outstanding {
+                    state.backoff_ms = state.backoff_ms.saturating_mul(2).min(max);
+                    state.resend_at = Some(now.plus(state.backoff_ms));
+                }
+            }
+            if outstanding {
+                self.send_resume(peer);
+                self.resend_outstanding(peer);
+            }
+        }
+    }
+
+    /// Repeats our last message of every conversation in which the peer has to move.
+    pub(crate) fn resend_outstanding(&mut self, peer: Slot) {
+        let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
+        let last = Instance(self.current.0.min(closed.0.saturating_add(BULK_WINDOW)));
+        let mut places: Vec<Instance> =
+            self.insts.range(closed..=last).map(|(no, _)| *no).collect();
+        if last < self.current {
+            places.push(self.current);
+        }
+        for no in places {
+            self.resend_instance(peer, no);
+        }
+    }
+
+    fn resend_instance(&mut self, peer: Slot, no: Instance) {
+        let Some(inst) = self.insts.get(&no) else { return };
+        let steps: Vec<(u32, u8)> = inst
+            .leads
+            .iter()
+            .map(|(turn, lead)| (*turn, lead.conv(peer)))
+            .filter(|(_, conv)| conv.sent > conv.acked)
+            .map(|(turn, conv)| (turn, conv.sent))
+            .collect();
+        let answers: Vec<(u32, u8)> = inst
+            .turns
+            .iter()
+            .filter(|(turn, state)| {
+                self.schedule.leader(no, **turn) == peer
+                    && (state.set_turn_sent || **turn == 0)
+                    && state.stage < 4
+            })
+            .map(|(turn, state)| (*turn, state.stage))
+            .collect();
+        for (turn, step) in steps {
+            if let Some(message) = self.step_message(peer, no, turn, step) {
+                self.send(peer, message);
+            }
+        }
+        for (turn, stage) in answers {
+            match stage {
+                0 => {
+                    if let Some(core) = self.sign(no, turn, SetTurnStatement {}) {
+                        self.send(peer, Message::SetTurn(SetTurn { core }));
+                    }
+                }
+                1 if turn > 0 => self.send_read_ack(peer, no, turn),
+                2 => self.send_agree_ack(peer, no, turn),
+                3 => self.send_write_ack(peer, no, turn),
+                _ => {}
+            }
+        }
+    }
+}

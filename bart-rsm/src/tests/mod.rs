@@ -1,0 +1,4 @@
+//! Tests of the whole core, by what the group does.
+
+mod harness;
+mod honest;

@@ -1,0 +1,146 @@
+//! Entering instances, starting turns, timers (specification 3.6, 3.7).
+
+use crate::core::Core;
+use crate::inst::{AcceptorTurn, Inst, Lead, TURNS_MAX};
+use crate::message::SetTurnStatement;
+use crate::schedule::{pace_ms, turn_timeout_ms};
+use types::{Instance, Millis};
+
+impl Core {
+    /// Enters an instance: everything before it is decided.
+    pub(crate) fn enter(&mut self, no: Instance) {
+        let sender = self.schedule.sender(no);
+        let (me, q, slots) = (self.me, self.q, self.slots);
+        let inst = self.insts.entry(no).or_insert_with(|| Inst::new(no, sender, me, q, slots));
+        inst.open_turn_0(me, slots);
+        let started = inst.started;
+        self.current = no;
+        self.entered_at = self.now.mono;
+        self.timer = None;
+        self.propose_at = None;
+        if sender == me {
+            let pace = if self.batch.has_queued() { 0 } else { self.pace() };
+            self.propose_at = Some(self.now.mono.plus(pace));
+            self.clear_wake_if_idle();
+        } else {
+            self.arm(started);
+        }
+        self.touch(no);
+        for peer in self.others() {
+            self.dirty_peers.insert(peer);
+        }
+        if self.batch.has_queued() {
+            self.wake_others();
+        }
+    }
+
+    /// The idle pace of the current instance; 0 while somebody is awake.
+    pub(crate) fn pace(&self) -> u64 {
+        if self.current < self.awake_until {
+            return 0;
+        }
+        pace_ms(&self.config.params, self.log.idle, self.schedule.rotation())
+    }
+
+    fn arm(&mut self, turn: u32) {
+        let pace = if turn == 0 { self.pace() } else { 0 };
+        let wait = turn_timeout_ms(&self.config.params, turn).saturating_add(pace);
+        self.timer = Some((turn, self.now.mono.plus(wait)));
+    }
+
+    /// A WAKE shortens what is left of an idle pace.
+    pub(crate) fn clamp_turn_0(&mut self) {
+        let latest = self.now.mono.plus(turn_timeout_ms(&self.config.params, 0));
+        if let Some((0, at)) = &mut self.timer {
+            *at = (*at).min(latest);
+        }
+        if self.propose_at.is_some() {
+            self.propose_at = Some(self.now.mono);
+        }
+    }
+
+    /// Starts every turn up to `last`, decided or not; idempotent. The sender starts none.
+    pub(crate) fn start_upto(&mut self, no: Instance, last: u32) {
+        let last = last.min(TURNS_MAX);
+        let slots = self.slots;
+        while let Some(inst) = self.insts.get_mut(&no) {
+            if inst.started >= last || inst.sender == self.me {
+                return;
+            }
+            inst.started += 1;
+            let turn = inst.started;
+            let undecided = inst.decided.is_none();
+            let leads = self.schedule.leader(no, turn) == self.me;
+            inst.turns.insert(turn, AcceptorTurn { set_turn_sent: leads, ..Default::default() });
+            self.save.insert(no);
+            if undecided && no == self.current {
+                self.arm(turn);
+            }
+            if leads {
+                inst_lead(&mut self.insts, no, turn, slots);
+                self.start_own_turn(no, turn);
+            }
+            self.touch(no);
+        }
+    }
+
+    /// Our own set-turn counts like any other, through the same log of signatures.
+    fn start_own_turn(&mut self, no: Instance, turn: u32) {
+        if !self.config.rules.leader_counts_itself() {
+            return;
+        }
+        let Some(signed) = self.sign(no, turn, SetTurnStatement {}) else { return };
+        let me = self.me;
+        if let Some(lead) = self.lead_mut(no, turn) {
+            lead.set_turns.insert(me, signed.signature);
+        }
+        self.lead_turn(no, turn);
+    }
+
+    /// A turn is proven to exist: it starts here too (decision 4).
+    pub(crate) fn learn_proof(&mut self, no: Instance, turn: u32) {
+        if let Some(inst) = self.insts.get_mut(&no) {
+            inst.proof = inst.proof.max(turn);
+        }
+        if self.config.rules.start_on_pol() {
+            self.start_upto(no, turn);
+        }
+    }
+
+    /// Timers: turns, proposals, repetition, catching up.
+    pub(crate) fn on_time(&mut self) {
+        let now = self.now.mono;
+        if let Some((turn, at)) = self.timer
+            && at <= now
+        {
+            self.timer = None;
+            self.on_turn_timer(turn);
+        }
+        self.resend_due(now);
+        self.ask_if_behind();
+    }
+
+    fn on_turn_timer(&mut self, turn: u32) {
+        let no = self.current;
+        let Some(inst) = self.insts.get(&no) else { return };
+        if !inst.is_decided() && inst.started == turn {
+            self.start_upto(no, turn + 1);
+        }
+    }
+
+    /// When the proposal of the current instance is due, if it is ours.
+    pub(crate) fn proposal_is_due(&self) -> bool {
+        self.propose_at.is_some_and(|at: Millis| at <= self.now.mono || self.batch.has_queued())
+    }
+}
+
+fn inst_lead(
+    insts: &mut std::collections::BTreeMap<Instance, Inst>,
+    no: Instance,
+    turn: u32,
+    slots: usize,
+) {
+    if let Some(inst) = insts.get_mut(&no) {
+        inst.leads.entry(turn).or_insert_with(|| Lead::new(turn, slots));
+    }
+}
