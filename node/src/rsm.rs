@@ -16,7 +16,7 @@ use net::{Class, Net, NetEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{mpsc, oneshot};
-use types::{Decode, Encode, Instance, Slot};
+use types::{Decode, Encode, Hash, Instance, Slot};
 
 /// Inputs taken in one pass.
 const DRAIN_MAX: usize = 256;
@@ -159,15 +159,7 @@ fn restore(
     rsm: &Rsm,
 ) -> Result<Core, NodeError> {
     let damaged = |detail: String| NodeError::Record { what: "the state machine", detail };
-    let mut records = Vec::new();
-    let mut bad = None;
-    promises.scan(Table::Rsm, |key, value| match RecordKey::from_bytes(key) {
-        Ok(key) => records.push(Record { key, value: value.to_vec() }),
-        Err(error) => bad = Some(error.to_string()),
-    })?;
-    if let Some(detail) = bad {
-        return Err(damaged(detail));
-    }
+    let records = newest_records(promises)?;
     if let Some(bytes) = promises.get(Table::Applied, APPLIED_KEY)? {
         let (applied, state) = decode_applied(&bytes).map_err(|error| damaged(error.to_string()))?;
         let mut shared = rsm.lock();
@@ -178,6 +170,39 @@ fn restore(
         return Core::new(config, key).map_err(|error| NodeError::Group(error.to_string()));
     }
     Core::restore(config, key, records).map_err(|error| damaged(error.to_string()))
+}
+
+/// Instances that a core is started with; it loads older ones when it needs them. More than the
+/// core keeps in memory, so that nothing is missing.
+const RESTORE_INSTANCES: u64 = 80;
+
+/// The records of the newest instances and of the log's state, whatever the length of the log.
+fn newest_records(promises: &Promises) -> Result<Vec<Record>, NodeError> {
+    let instance = |no| RecordKey::Instance(Instance(no)).to_bytes();
+    let body = |no, digest| RecordKey::Body(Instance(no), digest).to_bytes();
+    let newest = promises.last_key(Table::Rsm, instance(0)..=instance(u64::MAX))?;
+    let newest = match newest.as_deref().map(RecordKey::from_bytes) {
+        Some(Ok(RecordKey::Instance(no))) => no.0,
+        _ => 0,
+    };
+    let first = newest.saturating_sub(RESTORE_INSTANCES);
+    let log = RecordKey::Log.to_bytes();
+    let ranges = [
+        log.clone()..=log,
+        instance(first)..=instance(u64::MAX),
+        body(first, Hash::ZERO)..=body(u64::MAX, Hash([255; 32])),
+    ];
+    let (mut records, mut bad) = (Vec::new(), None);
+    for range in ranges {
+        promises.scan_range(Table::Rsm, range, |key, value| match RecordKey::from_bytes(key) {
+            Ok(key) => records.push(Record { key, value: value.to_vec() }),
+            Err(error) => bad = Some(error.to_string()),
+        })?;
+    }
+    match bad {
+        Some(detail) => Err(NodeError::Record { what: "the state machine", detail }),
+        None => Ok(records),
+    }
 }
 
 const APPLIED_KEY: &[u8] = b"state";

@@ -8,6 +8,7 @@
 
 use crate::error::NodeError;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -159,6 +160,40 @@ impl Promises {
                 visit(key.value(), value.value());
             }
             Ok(())
+        };
+        read().map_err(|source| NodeError::Commit(source.to_string().into()))
+    }
+
+    /// Calls `visit` for every record of a table whose key lies in the range, in key order.
+    pub fn scan_range(
+        &self,
+        table: Table,
+        range: RangeInclusive<Vec<u8>>,
+        mut visit: impl FnMut(&[u8], &[u8]),
+    ) -> Result<(), NodeError> {
+        let mut read = || -> Result<_, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(table.definition())?;
+            for item in table.range(range.start().as_slice()..=range.end().as_slice())? {
+                let (key, value) = item?;
+                visit(key.value(), value.value());
+            }
+            Ok(())
+        };
+        read().map_err(|source| NodeError::Commit(source.to_string().into()))
+    }
+
+    /// The greatest key of a table in the range.
+    pub fn last_key(
+        &self,
+        table: Table,
+        range: RangeInclusive<Vec<u8>>,
+    ) -> Result<Option<Vec<u8>>, NodeError> {
+        let read = || -> Result<_, redb::Error> {
+            let transaction = self.database.begin_read()?;
+            let table = transaction.open_table(table.definition())?;
+            let mut items = table.range(range.start().as_slice()..=range.end().as_slice())?;
+            Ok(items.next_back().transpose()?.map(|(key, _)| key.value().to_vec()))
         };
         read().map_err(|source| NodeError::Commit(source.to_string().into()))
     }
