@@ -1,7 +1,7 @@
 //! Restoring a snapshot, or a part of it, to a folder.
 //!
-//! Guarantees: (1) nothing is written outside the target: names are single components and links are never
-//! followed; (2) a file that could not be restored completely is removed and named in the report; (3) a
+//! Guarantees: (1) nothing is written outside the target: names are single components and links in place
+//! of what was backed up are never followed; (2) a file that could not be restored completely is removed and named in the report; (3) a
 //! restore that was interrupted goes on: files that have their size and time are not fetched again;
 //! (4) `delete` removes only below the folders that were backed up.
 //! Bounds: memory of one window (see [`crate::restore_content`]) and of the folders above the present one.
@@ -85,6 +85,8 @@ pub struct RestoreReport {
 struct Folder {
     path: PathBuf,
     node: Node,
+    /// Folders above the sources that were there already keep what they have.
+    keeps_meta: bool,
     children: std::vec::IntoIter<Node>,
 }
 
@@ -175,7 +177,9 @@ impl Restorer<'_> {
         while let (Some(folder), Some(inside)) = (stack.last_mut(), inside_stack.last()) {
             let Some(node) = folder.children.next() else {
                 if let Some(done) = stack.pop() {
-                    self.finished.push((done.path, done.node));
+                    if !done.keeps_meta {
+                        self.finished.push((done.path, done.node));
+                    }
                 }
                 inside_stack.pop();
                 if self.window.is_full() || self.finished.len() > 4096 {
@@ -189,9 +193,11 @@ impl Restorer<'_> {
                 self.problem(place, why);
             } else if node.is_dir() {
                 let inside = inside.join(&node.name);
-                match self.make_folder(&place) {
-                    Ok(()) => match self.enter(&inside, place.clone(), node) {
-                        Ok(folder) => {
+                let above = !self.sources.iter().any(|source| inside.starts_with(source));
+                match self.make_folder(&place, above) {
+                    Ok(made) => match self.enter(&inside, place.clone(), node) {
+                        Ok(mut folder) => {
+                            folder.keeps_meta = above && !made;
                             self.report.dirs += 1;
                             stack.push(folder);
                             inside_stack.push(inside);
@@ -244,7 +250,7 @@ impl Restorer<'_> {
         if self.options.delete && ours {
             self.delete_others(&path, &children)?;
         }
-        Ok(Folder { path, node, children: children.into_iter() })
+        Ok(Folder { path, node, keeps_meta: false, children: children.into_iter() })
     }
 
     fn delete_others(&mut self, folder: &Path, children: &[Node]) -> Result<(), SnapshotError> {
@@ -272,19 +278,22 @@ impl Restorer<'_> {
         Ok(())
     }
 
-    fn make_folder(&mut self, path: &Path) -> io::Result<()> {
-        if self.options.dry_run {
-            return Ok(());
+    /// Makes a folder unless it is there; says whether it did. Above the sources a link to a folder will
+    /// do: machines differ in where they keep their homes.
+    fn make_folder(&mut self, path: &Path, above: bool) -> io::Result<bool> {
+        let present = if above {
+            fs::metadata(path).or_else(|_| fs::symlink_metadata(path))
+        } else {
+            fs::symlink_metadata(path)
+        };
+        match present {
+            Ok(meta) if meta.is_dir() => return Ok(false),
+            _ if self.options.dry_run => return Ok(true),
+            Ok(_) => fs::remove_file(path)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
-        match fs::symlink_metadata(path) {
-            Ok(meta) if meta.is_dir() => Ok(()),
-            Ok(_) => {
-                fs::remove_file(path)?;
-                fs::create_dir(path)
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir(path),
-            Err(error) => Err(error),
-        }
+        fs::create_dir(path).map(|()| true)
     }
 
     /// Anything but a folder.

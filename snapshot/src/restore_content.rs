@@ -28,6 +28,8 @@ pub(crate) const WINDOW_BLOBS: usize = 16384;
 const FETCH_BYTES: u64 = 8 << 20;
 /// A gap this small is cheaper to fetch than to skip.
 const GAP_BYTES: u64 = 64 << 10;
+/// After so many reads in a row for which too few members answered, the restore ends.
+const HOPELESS: usize = 8;
 /// Zero bytes are skipped in stretches of this size when files are restored sparsely.
 const SPARSE_BYTES: usize = 64 << 10;
 
@@ -120,6 +122,8 @@ struct Job<'a> {
     bytes: AtomicU64,
     failed: Mutex<BTreeMap<usize, String>>,
     fatal: Mutex<Option<SnapshotError>>,
+    /// Reads that failed since the last one that did not.
+    in_a_row: AtomicUsize,
 }
 
 /// Writes the contents of a window's files, which exist and have their length.
@@ -138,6 +142,7 @@ pub(crate) fn write_window(
         bytes: AtomicU64::new(0),
         failed: Mutex::default(),
         fatal: Mutex::default(),
+        in_a_row: AtomicUsize::new(0),
     };
     let threads = options.threads.clamp(1, 64).min(job.groups.len());
     std::thread::scope(|scope| {
@@ -182,8 +187,13 @@ impl Job<'_> {
             let result = std::panic::catch_unwind(work).unwrap_or_else(|_| {
                 Err(SnapshotError::Corrupt("a blob could not be unpacked".to_owned()))
             });
+            if result.is_ok() {
+                self.in_a_row.store(0, Ordering::Relaxed);
+            }
             if let Err(error) = result {
-                if is_fatal(&error) {
+                let hopeless = is_absence(&error)
+                    && self.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= HOPELESS;
+                if hopeless || is_fatal(&error) {
                     self.next.store(self.groups.len(), Ordering::Relaxed);
                     let mut fatal = self.fatal.lock().unwrap_or_else(PoisonError::into_inner);
                     fatal.get_or_insert(error);
@@ -276,6 +286,11 @@ fn write_at(file: &File, data: &[u8], at: u64, sparse: bool) -> io::Result<()> {
 pub(crate) fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
+}
+
+/// Whether members or the network were missing, rather than data.
+fn is_absence(error: &SnapshotError) -> bool {
+    matches!(error.store_error(), Some(StoreError::Timeout | StoreError::NotEnoughMembers { .. }))
 }
 
 /// Whether going on with other files is pointless.

@@ -8,7 +8,6 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -48,11 +47,14 @@ impl Shared {
 /// See the module's documentation.
 pub(crate) struct Stage {
     shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    threads: Mutex<usize>,
     threads_max: usize,
     bytes_max: u64,
     cancel: CancelToken,
 }
+
+/// How long the end of a stage waits for uploads that are under way.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Waiting is cut into steps, so that a cancelled operation is noticed.
 const STEP: Duration = Duration::from_millis(100);
@@ -153,16 +155,16 @@ impl Stage {
     /// Threads are started one by one as packs come, so that a restore or a small backup has none or few.
     fn start_thread(&self) {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        if threads.len() >= self.threads_max {
+        if *threads >= self.threads_max {
             return;
         }
         let shared = self.shared.clone();
         let spawned = std::thread::Builder::new()
-            .name(format!("pib-upload-{}", threads.len()))
+            .name(format!("pib-upload-{threads}"))
             .spawn(move || upload_loop(&shared));
         match spawned {
-            Ok(thread) => threads.push(thread),
-            Err(error) if threads.is_empty() => {
+            Ok(_) => *threads += 1,
+            Err(error) if *threads == 0 => {
                 let source = StoreError::Other(format!("cannot start an upload thread: {error}"));
                 let what = "storing packs".to_owned();
                 self.shared.lock().failure = Some(BackendFailure { what, source });
@@ -180,12 +182,8 @@ impl Drop for Stage {
             drop_queue(&mut state);
         }
         self.shared.work.notify_all();
-        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!("an upload thread panicked");
-            }
-        }
+        // Threads are not joined: one may wait for a store that never answers, and a person for the end.
+        self.settle(LAST_WAIT);
     }
 }
 

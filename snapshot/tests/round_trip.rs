@@ -252,3 +252,55 @@ fn backup_dry_run_stores_nothing() {
     assert!(report.snapshot_id.is_none() && report.bytes_added > 5 << 20);
     assert_eq!(store.total_bytes(), before);
 }
+
+#[test]
+fn restore_in_place_leaves_folders_above_the_sources_as_they_are() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = temp.path().join("homes/me");
+    fs::create_dir_all(&source).unwrap();
+    fs::write(source.join("file"), b"x").unwrap();
+    let repo = open(Arc::new(InMemoryStore::new()));
+    backup(&repo, &source);
+    // On the new machine the homes are elsewhere.
+    let target = temp.path().join("target");
+    let inside = target.join(temp.path().strip_prefix("/").unwrap());
+    let elsewhere = temp.path().join("elsewhere");
+    fs::create_dir_all(&inside).unwrap();
+    fs::create_dir(&elsewhere).unwrap();
+    let old = filetime::FileTime::from_unix_time(1_222_222_222, 0);
+    filetime::set_file_mtime(&inside, old).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, inside.join("homes")).unwrap();
+    let mode = fs::metadata(&inside).unwrap().mode();
+    restore(&repo, Path::new("/"), &target, &RestoreOptions::default());
+    assert!(fs::symlink_metadata(inside.join("homes")).unwrap().is_symlink());
+    assert_same(&source, &elsewhere.join("me"));
+    assert_eq!(fs::metadata(&inside).unwrap().mode(), mode);
+}
+
+#[test]
+fn diff_names_what_changed_between_snapshots() {
+    let temp = tempfile::tempdir().unwrap();
+    let source = temp.path().join("source");
+    make_tree(&source);
+    let repo = open(Arc::new(InMemoryStore::new()));
+    backup(&repo, &source);
+    fs::write(source.join("small"), b"changed").unwrap();
+    fs::remove_file(source.join("quote\"back\\slash")).unwrap();
+    fs::create_dir(source.join("sub/new")).unwrap();
+    fs::write(source.join("sub/new/file"), b"new").unwrap();
+    backup(&repo, &source);
+    let mut found = Vec::new();
+    repo.diff("latest~1", "latest", &source, &mut |change, path, _| {
+        found.push((change, path.strip_prefix(&source).unwrap().to_str().unwrap().to_owned()));
+    })
+    .unwrap();
+    use snapshot::Change::{Added, Content, Removed};
+    let expected = [
+        (Removed, "quote\"back\\slash"),
+        (Content, "small"),
+        (Added, "sub/new"),
+        (Added, "sub/new/file"),
+    ];
+    found.retain(|(change, _)| *change != snapshot::Change::Metadata);
+    assert_eq!(found, expected.map(|(change, name)| (change, name.to_owned())));
+}
