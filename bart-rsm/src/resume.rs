@@ -322,12 +322,13 @@ impl Core {
             }
         }
         for (turn, stage) in answers {
+            // READ may overtake a lost SET_TURN, and its leader waits for both.
+            if turn > 0
+                && let Some(core) = self.sign(no, turn, SetTurnStatement {})
+            {
+                self.send(peer, Message::SetTurn(SetTurn { core }));
+            }
             match stage {
-                0 => {
-                    if let Some(core) = self.sign(no, turn, SetTurnStatement {}) {
-                        self.send(peer, Message::SetTurn(SetTurn { core }));
-                    }
-                }
                 1 if turn > 0 => self.send_read_ack(peer, no, turn),
                 2 => self.send_agree_ack(peer, no, turn),
                 3 => self.send_write_ack(peer, no, turn),
