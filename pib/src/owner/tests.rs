@@ -14,6 +14,7 @@ use bytes::Bytes;
 use types::{Encode, Unverified};
 
 mod crash;
+mod random;
 mod upkeep;
 
 fn at(offset: u64) -> Stamp {
@@ -25,6 +26,8 @@ struct World {
     storers: BTreeMap<Slot, Storer>,
     files: BTreeMap<(Slot, FileName), Bytes>,
     records: BTreeMap<Slot, Disk>,
+    /// How far each storer's clock is ahead of (or behind) the owner's.
+    ahead_ms: BTreeMap<Slot, i64>,
 }
 
 impl World {
@@ -32,7 +35,16 @@ impl World {
         let storers = (1..crate::testing::MEMBERS)
             .map(|slot| (Slot(slot), Storer::new(storer_config(slot))))
             .collect();
-        Self { storers, files: BTreeMap::new(), records: BTreeMap::new() }
+        Self {
+            storers,
+            files: BTreeMap::new(),
+            records: BTreeMap::new(),
+            ahead_ms: BTreeMap::new(),
+        }
+    }
+
+    fn clock(&self, slot: Slot, now: Stamp) -> Stamp {
+        Stamp(now.0.saturating_add_signed(self.ahead_ms.get(&slot).copied().unwrap_or(0)))
     }
 
     /// Over the wire and back, as the runner does it.
@@ -41,6 +53,7 @@ impl World {
         let (request, body) = Request::decode(&Bytes::from(frame)).unwrap();
         let Request::Store(info) = request else { panic!() };
         let info = info.verify_outside_log(&roster()).unwrap();
+        let now = self.clock(errand.to, now);
         let storer = self.storers.get_mut(&errand.to).unwrap();
         let (hash, len) = (Hash::of(&body), body.len() as u64);
         let mut step = storer.on_store(now, Slot(0), &info, hash, len);
@@ -77,8 +90,10 @@ impl World {
     }
 
     fn fetch(&mut self, now: Stamp, fetch: &Fetch) -> crate::RetrieveOutcome {
+        let clock = self.clock(fetch.to, now);
         let storer = self.storers.get_mut(&fetch.to).unwrap();
-        let step = storer.on_retrieve(now, Slot(0), &fetch.request);
+        let step = storer.on_retrieve(clock, Slot(0), &fetch.request);
+        self.records.entry(fetch.to).or_default().write(&step.records);
         let (response, body) = match step.reply {
             Reply::Answer(response) => (response, Bytes::new()),
             Reply::Read { file, confirm, .. } => match self.files.get(&(fetch.to, file)) {
@@ -348,7 +363,7 @@ fn storer_that_accepts_and_rejects_is_found_out_in_either_order() {
         contradiction(&disk.0[&record], &later).unwrap()
     };
     let reject = |errand| full_reject(errand, vec![cited(errand, 1)]);
-    let mut enter = |owner: &mut Owner, disk: &mut Disk, errand: &Errand, outcome| {
+    let enter = |owner: &mut Owner, disk: &mut Disk, errand: &Errand, outcome| {
         let step = owner.apply(errand, outcome).unwrap();
         disk.write(&step.records);
         step.applied

@@ -46,6 +46,7 @@ pub struct StorerStep {
 
 /// What follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, on its way out; a box buys nothing")]
 pub enum Action {
     /// Write the body, then call [`Storer::on_written`] or [`Storer::on_write_failed`].
     Write(Ticket),
