@@ -169,6 +169,10 @@ impl Core {
         let mut all = Vec::new();
         for inst in self.insts.values() {
             for peer in self.others() {
+                // A discharge may be forgotten in a crash where only `closed` was durable.
+                if self.peer_ref(peer).is_some_and(|state| inst.no < state.closed) {
+                    continue;
+                }
                 self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
             }
         }
@@ -313,11 +317,16 @@ impl Core {
         if inst > self.current {
             return Outcome::Park;
         }
-        if !self.insts.contains_key(&inst) {
-            self.want(inst);
+        if !self.may_accept(from, inst) {
             return Outcome::Park;
         }
-        if !self.may_accept(from, inst) {
+        let closed = self.peer_ref(from).is_some_and(|peer| inst < peer.closed);
+        if !self.insts.contains_key(&inst) {
+            // What we count as closed is loaded for a peer at its repetition rate only.
+            if closed && !self.loads.contains_key(&inst) && !self.repeat_allowed(from) {
+                return Outcome::Fault(Fault::TooOften);
+            }
+            self.want(inst);
             return Outcome::Park;
         }
         let outcome = match message {
@@ -335,9 +344,14 @@ impl Core {
             Message::Penance(m) => self.on_penance(from, m),
             Message::Resume(_) | Message::Catchup(_) | Message::Wake(_) => Outcome::Done,
         };
-        if matches!(outcome, Outcome::Done) {
-            self.touch(inst);
-            self.dirty_peers.insert(from);
+        match outcome {
+            Outcome::Done => {
+                self.touch(inst);
+                self.dirty_peers.insert(from);
+            }
+            // A closed instance need not stay in memory, so nothing waits for it.
+            Outcome::Park if closed => return Outcome::Fault(Fault::NotParked(message.kind())),
+            _ => {}
         }
         outcome
     }
