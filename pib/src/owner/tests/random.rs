@@ -29,6 +29,14 @@ enum Step {
     Wait {
         ms: u64,
     },
+    /// Wait for the last moment of an object's shortest lease, and read it.
+    Edge {
+        id: u8,
+    },
+    /// A request of the past comes again.
+    Replay {
+        which: prop::sample::Index,
+    },
     CrashOwner,
     CrashStorer {
         slot: u16,
@@ -46,6 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1u16..8).prop_map(|slot| Step::Deliver { slot }),
         2 => (any::<u16>(), any::<u16>()).prop_map(|(a, b)| Step::Renew { lost: a & b }),
         2 => (0u64..400_000).prop_map(|ms| Step::Wait { ms }),
+        1 => (0u8..12).prop_map(|id| Step::Edge { id }),
+        3 => any::<prop::sample::Index>().prop_map(|which| Step::Replay { which }),
         1 => Just(Step::CrashOwner),
         1 => (1u16..8).prop_map(|slot| Step::CrashStorer { slot }),
         2 => (0u8..12).prop_map(|id| Step::Read { id }),
@@ -59,6 +69,7 @@ struct Seen {
     receipts: BTreeMap<Vec<u8>, Verified<Signed<Receipt>>>,
     rejects: BTreeMap<Vec<u8>, Verified<Signed<StoreReject>>>,
     full: usize,
+    errands: Vec<Errand>,
 }
 
 impl Seen {
@@ -130,6 +141,7 @@ impl Run {
             self.seen.statement(Slot(0), errand.info.payload.stamp, errand.info.to_bytes());
             let outcome = self.world.outcome(now, &errand);
             self.seen.answer(errand.to, &outcome);
+            self.seen.errands.push(errand.clone());
             if lost >> (index % 16) & 1 == 1 {
                 failed.push(errand);
                 continue;
@@ -187,6 +199,19 @@ impl Run {
         assert_eq!(got.as_ref(), Ok(&self.contents[&id]));
     }
 
+    /// Time passes, and everybody lets go of what is over.
+    fn wait(&mut self, ms: u64) {
+        self.now += ms;
+        let now = at(self.now);
+        self.disk.write(&self.owner.expire(now).unwrap());
+        for slot in (1..8).map(Slot) {
+            let clock = self.world.clock(slot, now);
+            let (records, files) = self.world.storers.get_mut(&slot).unwrap().expire(clock);
+            self.world.records.entry(slot).or_default().write(&records);
+            files.iter().for_each(|file| drop(self.world.files.remove(&(slot, *file))));
+        }
+    }
+
     fn step(&mut self, step: Step) {
         match step {
             Step::Put { id, kib, lost } => self.put(id, kib, lost),
@@ -203,17 +228,22 @@ impl Run {
                 let step = self.owner.due_renewals(at(self.now), None, 50).unwrap();
                 let _ = self.run(step, lost);
             }
-            Step::Wait { ms } => {
-                self.now += ms;
-                let now = at(self.now);
-                self.disk.write(&self.owner.expire(now).unwrap());
-                for slot in (1..8).map(Slot) {
-                    let clock = self.world.clock(slot, now);
-                    let (records, files) = self.world.storers.get_mut(&slot).unwrap().expire(clock);
-                    self.world.records.entry(slot).or_default().write(&records);
-                    files.iter().for_each(|file| drop(self.world.files.remove(&(slot, *file))));
-                }
+            Step::Wait { ms } => self.wait(ms),
+            Step::Edge { id } => {
+                let Some(set) = self.owner.lookup(&pack(id)) else { return };
+                let held = set.chunks.iter().filter(|chunk| chunk.standing == Standing::Held);
+                let Some(edge) = held.map(|chunk| chunk.relies_until.0 - START).min() else {
+                    return;
+                };
+                self.wait(edge.saturating_sub(self.now));
+                self.read(id);
             }
+            Step::Replay { which } if !self.seen.errands.is_empty() => {
+                let errand = which.get(&self.seen.errands).clone();
+                let outcome = self.world.outcome(at(self.now), &errand);
+                self.seen.answer(errand.to, &outcome);
+            }
+            Step::Replay { .. } => {}
             Step::CrashOwner => self.owner = Owner::restore(config(), &self.disk.0).unwrap(),
             Step::CrashStorer { slot } => {
                 let again = self.world.records.entry(Slot(slot)).or_default().storer(slot);
