@@ -173,7 +173,9 @@ impl Core {
                 if self.peer_ref(peer).is_some_and(|state| inst.no < state.closed) {
                     continue;
                 }
-                self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
+                if self.peer_ref(peer).is_some_and(|state| state.closed <= inst.no) {
+                    self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
+                }
             }
         }
         all

@@ -94,7 +94,7 @@ impl Core {
         let mut due = Vec::new();
         for (turn, state) in inst.turns.range(1..) {
             let leader = self.schedule.leader(inst.no, *turn);
-            if leader == peer && !state.set_turn_sent && state.stage == 0 {
+            if leader == peer && !state.set_turn_sent {
                 due.push(Due::SetTurn(*turn));
             }
         }

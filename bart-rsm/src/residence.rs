@@ -100,9 +100,7 @@ impl Core {
             inst.values.insert(digest, Arc::new(value));
         }
         self.remember(&inst);
-        for lead in inst.leads.values_mut() {
-            lead.ask_again();
-        }
+        self.mark_closed(&mut inst);
         self.insts.insert(no, inst);
         Ok(())
     }
@@ -239,19 +237,9 @@ impl Core {
     fn settle_in(&mut self, mut inst: Inst) {
         let no = inst.no;
         self.remember(&inst);
-        let others = self.others();
-        for lead in inst.leads.values_mut() {
-            lead.ask_again();
-            let formed = lead.formed();
-            for peer in &others {
-                let closed = self.peer_ref(*peer).is_some_and(|state| state.closed > no);
-                if closed && let Some(conv) = lead.convs.get_mut(usize::from(peer.0)) {
-                    *conv = Conv { sent: formed.max(conv.sent), acked: formed.max(conv.sent) };
-                }
-            }
-        }
+        self.mark_closed(&mut inst);
         self.insts.insert(no, inst);
-        for peer in others {
+        for peer in self.others() {
             if self.peer_ref(peer).is_some_and(|state| state.closed <= no) {
                 self.reset_last_steps(peer, no);
                 self.dirty_peers.insert(peer);
@@ -259,6 +247,38 @@ impl Core {
             self.serve_catchup(peer);
         }
         self.dirty_insts.insert(no);
+    }
+
+    /// The record's cursors may be older than what we know about peers: with those that closed the
+    /// instance nothing is outstanding, the others are asked again.
+    fn mark_closed(&self, inst: &mut Inst) {
+        let no = inst.no;
+        for lead in inst.leads.values_mut() {
+            lead.ask_again();
+        }
+        for peer in self.others() {
+            if self.peer_ref(peer).is_none_or(|state| state.closed <= no) {
+                continue;
+            }
+            inst.reports.insert(peer);
+            inst.report_sent |= inst.sender == peer;
+            for (turn, state) in &mut inst.turns {
+                if self.schedule.leader(no, *turn) == peer {
+                    state.stage = 4;
+                    state.set_turn_sent = true;
+                }
+            }
+            for lead in inst.leads.values_mut() {
+                if lead.set_turns.contains_key(&peer) {
+                    lead.told.insert(peer);
+                }
+                let formed = lead.formed();
+                if let Some(conv) = lead.convs.get_mut(usize::from(peer.0)) {
+                    let last = formed.max(conv.sent);
+                    *conv = Conv { sent: last, acked: last };
+                }
+            }
+        }
     }
 
     /// Whether a connected peer still needs an old instance in memory.

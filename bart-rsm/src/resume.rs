@@ -112,6 +112,13 @@ impl Core {
         if inst.sender == peer {
             inst.report_sent = false;
         }
+        // A leader may have lost our set-turn with its memory although the turn went on. At stage 0
+        // the ordinary repetition covers it.
+        for (turn, state) in inst.turns.range_mut(1..) {
+            if state.stage > 0 && self.schedule.leader(no, *turn) == peer {
+                state.set_turn_sent = false;
+            }
+        }
         for lead in inst.leads.values_mut() {
             lead.told.remove(peer);
             if let Some(conv) = lead.convs.get_mut(usize::from(peer.0))

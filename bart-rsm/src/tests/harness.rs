@@ -37,6 +37,8 @@ pub(crate) struct Net {
     /// Crash this member after so many further persists.
     pub(crate) crash_after: Option<(Slot, usize)>,
     pub(crate) crashed: bool,
+    /// Links come up when time first passes, so that filters see everything.
+    connected: bool,
     down: BTreeSet<(Slot, Slot)>,
     queue: BTreeMap<(u64, u64), (Slot, Slot, Vec<u8>)>,
     seq: u64,
@@ -82,6 +84,7 @@ impl Net {
             now: 0,
             crash_after: None,
             crashed: false,
+            connected: false,
             down: BTreeSet::new(),
             queue: BTreeMap::new(),
             seq: 0,
@@ -90,7 +93,6 @@ impl Net {
         for slot in 0..n {
             net.boot(Slot(slot));
         }
-        net.connect();
         net
     }
 
@@ -149,6 +151,7 @@ impl Net {
 
     /// Brings all links up between running members.
     pub(crate) fn connect(&mut self) {
+        self.connected = true;
         for a in 0..self.n() {
             for b in 0..a {
                 self.link(Slot(a), Slot(b), true);
@@ -265,6 +268,9 @@ impl Net {
 
     /// Lets `ms` of virtual time pass.
     pub(crate) fn run(&mut self, ms: u64) {
+        if !self.connected {
+            self.connect();
+        }
         let end = self.now + ms;
         loop {
             let mail = self.queue.keys().next().map(|(at, _)| *at);

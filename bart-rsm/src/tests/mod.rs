@@ -1,4 +1,9 @@
 //! Tests of the whole core, by what the group does.
 
+mod attacks;
+mod away;
+mod crash;
+mod forge;
 mod harness;
 mod honest;
+mod turns;

@@ -1,0 +1,129 @@
+//! Members that were away (specification 3.9, 4.5).
+
+use super::harness::*;
+use crate::*;
+use types::*;
+
+fn work(net: &mut Net, rounds: u64, ms: u64, but: u16) {
+    for round in 0..rounds {
+        let slot = (round % u64::from(net.n())) as u16;
+        if slot != but {
+            net.submit(slot, round, b"work");
+        }
+        net.run(ms);
+    }
+}
+
+#[test]
+fn member_that_was_away_for_long_catches_up_and_owes_nothing() {
+    let params = Params { t0_min_ms: 200, ..Params::default() };
+    let mut net = Net::with(5, params);
+    net.run(500);
+    for peer in 0..4 {
+        net.link(Slot(4), Slot(peer), false);
+    }
+    work(&mut net, 400, 100, 4);
+    let behind = net.decided(4);
+    let ahead = net.check_agreement(0..4);
+    assert!(ahead > behind + 200, "{ahead} {behind}");
+    for slot in 0..4 {
+        let stats = net.core(slot).stats();
+        assert!(stats.instances <= 66, "memory grew: {stats:?}");
+    }
+    let start = net.now;
+    for peer in 0..4 {
+        net.link(Slot(4), Slot(peer), true);
+    }
+    assert!(net.run_until(30_000, |net| net.decided(4) + 2 >= net.decided(0)));
+    assert!(net.now - start < 5_000, "{}", net.now - start);
+    net.run(60_000);
+    assert!(net.check_agreement(0..5) > ahead);
+    net.check_no_residue(0..5);
+    for slot in 0..5 {
+        let stats = net.core(slot).stats();
+        assert!(stats.instances <= 66 && stats.loads == 0, "{stats:?}");
+    }
+    // It takes part again: its own proposals are decided.
+    net.submit(4, 9_999, b"back");
+    net.run(3_000);
+    assert!(net.committed[4].contains(&9_999));
+}
+
+#[test]
+fn member_that_restarts_after_being_away_catches_up_from_disk() {
+    let params = Params { t0_min_ms: 200, ..Params::default() };
+    let mut net = Net::with(5, params);
+    net.run(500);
+    net.crash(Slot(4));
+    work(&mut net, 200, 60, 4);
+    for slot in 0..5 {
+        net.crash(Slot(slot));
+    }
+    for slot in 0..5 {
+        net.boot(Slot(slot));
+    }
+    net.connect();
+    net.run(60_000);
+    assert!(net.check_agreement(0..5) > 100);
+    net.check_no_residue(0..5);
+}
+
+#[test]
+fn message_that_a_broken_link_lost_is_sent_again() {
+    for seed in 0..30u64 {
+        let mut net = Net::new(5);
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        for round in 0..40 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let (a, b) = ((state % 5) as u16, (state / 5 % 5) as u16);
+            net.submit(a, round, b"flap");
+            net.link(Slot(a), Slot(b), false);
+            net.run(state / 25 % 40);
+            net.link(Slot(a), Slot(b), true);
+            net.run(state / 1000 % 60);
+        }
+        net.run(200_000);
+        assert!(net.check_agreement(0..5) > 20, "seed {seed}");
+        net.check_no_residue(0..5);
+    }
+}
+
+#[test]
+fn members_that_crash_at_random_moments_keep_agreement_and_finish() {
+    for seed in 0..30u64 {
+        let n = if seed % 3 == 0 { 8 } else { 5 };
+        let params = Params { t0_min_ms: 300, ..Params::default() };
+        let mut net = Net::with(n, params);
+        let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+        for round in 0..30 {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            let victim = (state % u64::from(n)) as u16;
+            net.submit(((state >> 20) % u64::from(n)) as u16, round, b"crash");
+            net.run(state / 25 % 100);
+            net.crash(Slot(victim));
+            net.run(state / 1000 % 2_000);
+            net.boot(Slot(victim));
+            net.connect();
+        }
+        net.run(200_000);
+        assert!(net.check_agreement(0..n) > 20, "seed {seed}");
+        net.check_no_residue(0..n);
+    }
+}
+
+#[test]
+fn quiet_link_has_no_traffic_once_everything_is_answered() {
+    let mut net = Net::new(5);
+    net.run(590_000);
+    let before: usize = net.sent.values().sum();
+    let decided = net.decided(0);
+    net.run(600_000);
+    let instances = net.decided(0) - decided;
+    let sent = net.sent.values().sum::<usize>() - before;
+    // Six messages a pair of sender and acceptor.
+    assert_eq!(sent as u64, instances * 6 * 4);
+}

@@ -1,0 +1,124 @@
+//! Restarts. The network asserts for every message of every run that no author ever says two
+//! different things for one key (guarantee 4).
+
+use super::harness::*;
+use crate::*;
+use types::*;
+
+/// Runs a group in which `victim` loses power after its `k`-th persist; false if it never got there.
+fn crash_once(k: usize, victim: u16, null_instance: Option<u64>) -> bool {
+    let mut net = Net::new(5);
+    net.crash_after = Some((Slot(victim), k));
+    if let Some(no) = null_instance {
+        net.filter(move |_, _, message| {
+            let proposal = message.kind() == Kind::Agree && message.turn() == Turn(0);
+            if proposal && message.inst().0 == no { Verdict::Drop } else { Verdict::Pass }
+        });
+    }
+    for slot in 0..5 {
+        net.submit(slot, 1, b"command");
+    }
+    net.run_until(30_000, |net| net.crashed);
+    if !net.crashed {
+        return false;
+    }
+    net.run(3_000);
+    net.boot(Slot(victim));
+    net.connect();
+    net.run(200_000);
+    let decided = net.check_agreement(0..5);
+    assert!(decided > 8, "crash after {k} persists: only {decided} decided");
+    if null_instance.is_none() {
+        net.check_no_residue(0..5);
+    } else {
+        // The silenced proposal leaves duties of its author only.
+        let silenced = (null_instance.unwrap() % 5) as u16;
+        net.check_no_residue((0..5).filter(|slot| *slot != silenced));
+    }
+    true
+}
+
+#[test]
+fn member_that_restarts_after_any_persist_says_nothing_twice_and_finishes() {
+    let mut reached = 0;
+    for k in 0..40 {
+        reached += usize::from(crash_once(k, 1, None));
+    }
+    assert!(reached >= 30, "{reached}");
+}
+
+#[test]
+fn leader_that_restarts_in_the_middle_of_its_turn_says_nothing_twice() {
+    let mut reached = 0;
+    // Instance 0 has no proposal; slot 2 leads turn 1, and each k is another moment of that turn.
+    for k in 0..24 {
+        reached += usize::from(crash_once(k, 2, Some(0)));
+    }
+    assert!(reached >= 15, "{reached}");
+}
+
+#[test]
+fn whole_group_that_restarts_at_once_goes_on() {
+    for after in [0, 7, 13, 22, 31, 44, 58, 400, 3_000] {
+        let mut net = Net::new(5);
+        for slot in 0..5 {
+            net.submit(slot, 1, b"command");
+        }
+        net.run(after);
+        let before = (0..5).map(|slot| net.decided(slot)).max().unwrap();
+        for slot in 0..5 {
+            net.crash(Slot(slot));
+        }
+        for slot in 0..5 {
+            net.boot(Slot(slot));
+        }
+        net.connect();
+        net.run(60_000);
+        assert!(net.check_agreement(0..5) > before + 4, "restart after {after} ms");
+        net.check_no_residue(0..5);
+    }
+}
+
+#[test]
+fn second_digest_for_a_key_is_refused_and_raises_the_alarm() {
+    let mut net = Net::new(5);
+    net.run(100);
+    let core = net.core_mut(1);
+    let no = Instance(1);
+    let one = message::AgreeAckStatement { value: Hash::of(b"1"), agree: Hash::of(b"a") };
+    let two = message::AgreeAckStatement { value: Hash::of(b"2"), agree: Hash::of(b"a") };
+    assert!(core.sign(no, 9, one).is_some());
+    assert!(core.sign(no, 9, one).is_some());
+    assert!(core.sign(no, 9, two).is_none());
+    assert!(core.sign(no, 10, one).is_none(), "signing must stop for good");
+    let alarm = Alarm::SecondStatement { inst: no, turn: Turn(9), kind: Kind::AgreeAck };
+    assert!(core.out.contains(&Effect::Alarm(alarm)));
+}
+
+#[test]
+fn damaged_or_missing_records_are_refused() {
+    let mut net = Net::new(5);
+    net.run(5_000);
+    let config = net.config(Slot(1));
+    let disk = net.disks[1].clone();
+    let records = |disk: &std::collections::BTreeMap<RecordKey, Vec<u8>>| -> Vec<Record> {
+        disk.iter().map(|(key, value)| Record { key: *key, value: value.clone() }).collect()
+    };
+    assert!(Core::restore(config.clone(), secret(1), records(&disk)).is_ok());
+    let last =
+        *disk.keys().filter(|key| matches!(key, RecordKey::Instance(_))).next_back().unwrap();
+    let decided = match last {
+        RecordKey::Instance(no) => RecordKey::Instance(no.back(1).unwrap()),
+        other => other,
+    };
+    let mut gap = disk.clone();
+    gap.remove(&decided);
+    let error = Core::restore(config.clone(), secret(1), records(&gap)).err();
+    assert_eq!(error, Some(RestoreError::Missing(decided)));
+    for key in [RecordKey::Log, decided] {
+        let mut torn = disk.clone();
+        torn.get_mut(&key).unwrap().pop();
+        let error = Core::restore(config.clone(), secret(1), records(&torn)).err();
+        assert_eq!(error, Some(RestoreError::Damaged(key)));
+    }
+}
