@@ -8,7 +8,12 @@ use bart_rsm::message::{
 };
 use types::{Epoch, Hash, Instance, Kind, Slot};
 
-struct Flood;
+/// Bursts of one run: enough to fill every queue that has no bound of its own.
+const BURSTS: u32 = 40;
+
+struct Flood {
+    bursts: u32,
+}
 
 fn future_message(board: &mut Board, me: Slot) -> Option<Message> {
     let ahead = board.rng.pick(&[1, 2, 3, 100, 1 << 40]).unwrap_or(1);
@@ -39,6 +44,10 @@ fn future_message(board: &mut Board, me: Slot) -> Option<Message> {
 
 impl Strategy for Flood {
     fn tick(&mut self, board: &mut Board, me: Slot) {
+        if self.bursts == 0 {
+            return;
+        }
+        self.bursts -= 1;
         for _ in 0..40 {
             let others = board.others(me);
             let to = board.rng.pick(&others);
@@ -55,5 +64,5 @@ impl Strategy for Flood {
 pub(super) const ENTRY: Entry = Entry {
     name: "flood",
     what: "floods with far-future turns and instances, resumes and wakes (ST-D5, MQ-6, MQ-7)",
-    make: |_: &mut Board, _: Slot| Box::new(Flood),
+    make: |_: &mut Board, _: Slot| Box::new(Flood { bursts: BURSTS }),
 };
