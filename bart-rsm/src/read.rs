@@ -182,7 +182,7 @@ impl Core {
 }
 
 /// The part of a READ_ACK that a read quorum repeats.
-fn entry_of(core: &types::Signed<ReadAckStatement>) -> ReadEntry {
+pub(crate) fn entry_of(core: &types::Signed<ReadAckStatement>) -> ReadEntry {
     let ReadAckStatement { val_turn, value, cert, .. } = core.payload;
     ReadEntry { val_turn, value, cert, signature: core.signature }
 }

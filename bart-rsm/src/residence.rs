@@ -8,9 +8,10 @@ use crate::config::{Config, ConfigError};
 use crate::core::Core;
 use crate::duties::BULK_WINDOW;
 use crate::effect::{Alarm, Effect};
-use crate::inst::{Conv, Inst};
+use crate::inst::{Conv, Inst, ReadVote};
 use crate::record::{LogRecord, Record, RecordKey, inst_record, read_body, read_inst};
 use crate::resume::CATCHUP_AHEAD;
+use crate::{read, write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::{Hash, Instance, SecretKey, Slot};
@@ -100,6 +101,7 @@ impl Core {
             inst.values.insert(digest, Arc::new(value));
         }
         self.remember(&inst);
+        self.recast(&mut inst);
         self.mark_closed(&mut inst);
         self.insts.insert(no, inst);
         Ok(())
@@ -166,6 +168,32 @@ impl Core {
             }
             if let Some((core, ..)) = &lead.show {
                 self.signer.remember(core);
+            }
+        }
+    }
+
+    /// Puts our own votes back into the turns that we lead: peers can be asked again for theirs,
+    /// but nobody else holds ours (pitfall 1).
+    fn recast(&self, inst: &mut Inst) {
+        if !self.config.rules.leader_counts_itself() {
+            return;
+        }
+        for (turn, lead) in &mut inst.leads {
+            let Some(state) = inst.turns.get(turn) else { continue };
+            match (lead.formed(), &state.read_ack, &state.agree_ack, &state.write_ack) {
+                (1, Some((core, cert)), ..) => {
+                    let value = inst.values.get(&core.payload.value).cloned();
+                    let (entry, cert) = (read::entry_of(core), Arc::clone(cert));
+                    lead.reads_in.insert(self.me, ReadVote { entry, cert, value });
+                }
+                (2, _, Some(core), _) => {
+                    lead.agree_acks.insert(self.me, core.signature);
+                }
+                (3, .., Some((core, pol))) => {
+                    let entry = write::entry_of(&core.payload, core.signature);
+                    lead.write_acks.insert(self.me, (entry, Arc::clone(pol)));
+                }
+                _ => {}
             }
         }
     }
@@ -237,6 +265,7 @@ impl Core {
     fn settle_in(&mut self, mut inst: Inst) {
         let no = inst.no;
         self.remember(&inst);
+        self.recast(&mut inst);
         self.mark_closed(&mut inst);
         self.insts.insert(no, inst);
         for peer in self.others() {

@@ -168,6 +168,6 @@ impl Core {
 }
 
 /// The part of a WRITE_ACK that a write quorum repeats.
-fn entry_of(payload: &WriteAckStatement, signature: types::Signature) -> WriteEntry {
+pub(crate) fn entry_of(payload: &WriteAckStatement, signature: types::Signature) -> WriteEntry {
     WriteEntry { max_turn: payload.max_turn, max_pol: payload.max_pol, signature }
 }
