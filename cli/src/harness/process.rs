@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(10);
+/// How long an interrupted demo or benchmark may take to clean up.
+const UNWIND_PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a command's output that are kept.
 const OUTPUT_MAX: u64 = 64 << 20;
 
@@ -19,7 +21,8 @@ const OUTPUT_MAX: u64 = 64 << 20;
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// One that Ctrl-C and SIGTERM set; the second signal ends this process at once.
+    /// One that Ctrl-C and SIGTERM set; a second one ends this process at once,
+    /// and so does a clean-up that takes long.
     pub fn on_signals() -> Result<Self, CliError> {
         let interrupt = Self::default();
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -32,9 +35,10 @@ impl Interrupt {
                 if crate::session::stop_signal().await {
                     set.set();
                 }
-                if crate::session::stop_signal().await {
-                    std::process::exit(Code::Interrupted as i32);
-                }
+                // Ended by the next signal, or when the main thread does not get to its end.
+                let again = crate::session::stop_signal();
+                let _ = tokio::time::timeout(UNWIND_PATIENCE, again).await;
+                std::process::exit(Code::Interrupted as i32);
             });
         });
         Ok(interrupt)

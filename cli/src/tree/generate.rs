@@ -219,7 +219,13 @@ impl Maker {
         fs::create_dir_all(&deep)?;
         self.file(&deep.join("at the bottom"), 1000)?;
         self.folder_attributes(&odd.join("empty folder"))?;
-        self.folder_attributes(&odd)
+        // From the inside out: making an entry changes its folder's time. Without opening anything:
+        // a pipe would wait for its other end.
+        for entry in walkdir::WalkDir::new(&odd).contents_first(true).sort_by_file_name() {
+            let time = self.time();
+            filetime::set_symlink_file_times(entry?.path(), time, time)?;
+        }
+        Ok(())
     }
 
     fn hole(&mut self, path: &Path) -> io::Result<()> {
