@@ -23,6 +23,7 @@ mod inodes;
 mod layout;
 mod mount;
 mod pool;
+mod shared;
 
 pub use error::MountError;
 pub use mount::{MountHandle, MountOptions, availability, mount};

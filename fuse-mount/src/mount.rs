@@ -13,7 +13,8 @@ use nix::unistd::AccessFlags;
 use snapshot::SnapshotFs;
 
 use crate::error::MountError;
-use crate::filesystem::{Core, SnapshotMount, lock};
+use crate::filesystem::SnapshotMount;
+use crate::shared::{Core, lock};
 
 /// How a repository is mounted.
 #[derive(Clone, Debug)]

@@ -136,14 +136,32 @@ fn mounted_snapshot_is_identical_and_new_ones_show_up() {
     assert!(names(&setup.point).is_empty());
 }
 
-/// A store whose reads of file content hang while it is stuck.
+/// A store whose reads of file content hang while it is stuck, or all calls while it is dead.
 struct StuckStore {
     inner: InMemoryStore,
     stuck: AtomicBool,
+    dead: AtomicBool,
+}
+
+impl StuckStore {
+    fn new() -> Self {
+        Self {
+            inner: InMemoryStore::new(),
+            stuck: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+        }
+    }
+
+    fn hang(&self, content: bool) {
+        while self.dead.load(Ordering::SeqCst) || (content && self.stuck.load(Ordering::SeqCst)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
 }
 
 impl ObjectStore for StuckStore {
     fn list(&self, kind: ObjectKind) -> Result<Vec<(ObjectId, u64)>, StoreError> {
+        self.hang(false);
         self.inner.list(kind)
     }
 
@@ -153,9 +171,7 @@ impl ObjectStore for StuckStore {
         id: ObjectId,
         range: Option<(u64, u64)>,
     ) -> Result<Bytes, StoreError> {
-        while self.stuck.load(Ordering::SeqCst) && kind == ObjectKind::Pack && range.is_some() {
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.hang(kind == ObjectKind::Pack && range.is_some());
         self.inner.get(kind, id, range)
     }
 
@@ -173,7 +189,7 @@ fn stuck_store_ends_in_an_error_in_time_and_others_are_answered() {
     if !can_mount() {
         return;
     }
-    let stuck = Arc::new(StuckStore { inner: InMemoryStore::new(), stuck: AtomicBool::new(false) });
+    let stuck = Arc::new(StuckStore::new());
     let store: Arc<dyn ObjectStore> = stuck.clone();
     let setup = set_up(&store);
     fs::create_dir(setup.source.join("folder")).unwrap();
@@ -215,6 +231,34 @@ fn stuck_store_ends_in_an_error_in_time_and_others_are_answered() {
     assert_same(&setup.source, &inside);
     handle.unmount().unwrap();
     handle.wait().unwrap();
+}
+
+#[test]
+fn dead_store_leaves_listings_that_are_known_and_errors_for_the_rest() {
+    if !can_mount() {
+        return;
+    }
+    let dead = Arc::new(StuckStore::new());
+    let store: Arc<dyn ObjectStore> = dead.clone();
+    let setup = set_up(&store);
+    fs::write(setup.source.join("file"), b"content").unwrap();
+    setup.backup(&[]);
+    let options = MountOptions { timeout: Duration::from_secs(3), ..MountOptions::default() };
+    let handle = setup.mount(&store, options);
+    let time = setup.point.join("by-time").join(&names(&setup.point.join("by-time"))[0]);
+    dead.dead.store(true, Ordering::SeqCst);
+    let start = Instant::now();
+    let error = fs::read_dir(&time).err().unwrap();
+    assert_eq!(error.raw_os_error(), Some(libc::EIO));
+    assert_eq!(names(&setup.point), ["by-host", "by-tag", "by-time", "latest"]);
+    assert_eq!(names(&setup.point.join("by-time")).len(), 1);
+    assert!(start.elapsed() < Duration::from_secs(9), "{:?}", start.elapsed());
+    // Taking the mount away does not wait for the store either.
+    let start = Instant::now();
+    handle.unmount().unwrap();
+    handle.wait().unwrap();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    dead.dead.store(false, Ordering::SeqCst);
 }
 
 #[test]

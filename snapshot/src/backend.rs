@@ -23,7 +23,7 @@ use crate::object::{ObjectId, ObjectKind, ObjectStore, StoreError, cut};
 use crate::stage::Stage;
 
 /// Tree packs are fetched whole, because their blobs are wanted one after the other.
-pub(crate) const TREE_CACHE_BYTES: u64 = 32 << 20;
+pub(crate) const TREE_CACHE_BYTES: u64 = 24 << 20;
 /// Index and snapshot objects are immutable and read again at each reopening.
 pub(crate) const META_CACHE_BYTES: u64 = 16 << 20;
 /// How long a failed operation waits for uploads under way.

@@ -64,7 +64,8 @@ impl Default for RepoOptions {
 
 impl RepoOptions {
     /// No object of this repository is larger: a pack that lacks one byte may take one more blob of up to
-    /// 8 MiB, its encryption, and a header.
+    /// 8 MiB, its encryption, and a header. The one exception is the pack that holds the listing of a
+    /// single folder with hundreds of thousands of entries (about 100 bytes each).
     #[must_use]
     pub fn object_bytes_max(&self) -> u64 {
         u64::from(self.pack_bytes) + (8 << 20) + (1 << 20)

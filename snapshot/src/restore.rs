@@ -176,10 +176,10 @@ impl Restorer<'_> {
         let mut inside_stack = vec![inside];
         while let (Some(folder), Some(inside)) = (stack.last_mut(), inside_stack.last()) {
             let Some(node) = folder.children.next() else {
-                if let Some(done) = stack.pop() {
-                    if !done.keeps_meta {
-                        self.finished.push((done.path, done.node));
-                    }
+                if let Some(done) = stack.pop()
+                    && !done.keeps_meta
+                {
+                    self.finished.push((done.path, done.node));
                 }
                 inside_stack.pop();
                 if self.window.is_full() || self.finished.len() > 4096 {

@@ -25,7 +25,7 @@ use crate::object::{ObjectId, StoreError};
 
 pub(crate) const WINDOW_FILES: usize = 4096;
 pub(crate) const WINDOW_BLOBS: usize = 16384;
-const FETCH_BYTES: u64 = 8 << 20;
+const FETCH_BYTES: u64 = 4 << 20;
 /// A gap this small is cheaper to fetch than to skip.
 const GAP_BYTES: u64 = 64 << 10;
 /// After so many reads in a row for which too few members answered, the restore ends.
