@@ -30,8 +30,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
 use std::sync::Arc;
 use tokio::net::UnixListener;
-use types::limits::OBJECT_LEN_MAX;
 use types::Hash;
+use types::limits::OBJECT_LEN_MAX;
 
 type App = State<Arc<Daemon>>;
 
@@ -186,7 +186,9 @@ fn object_key(kind: &str, id: &str) -> Result<pib::ObjectKey, Box<Response>> {
 }
 
 fn unknown_kind(kind: &str) -> Response {
-    bad_request(&format!("{kind:?} is no kind of object; they are config, keys, snapshots, index and data"))
+    bad_request(&format!(
+        "{kind:?} is no kind of object; they are config, keys, snapshots, index and data"
+    ))
 }
 
 fn bad_request(message: &str) -> Response {

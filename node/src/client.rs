@@ -153,8 +153,7 @@ impl Client {
                 return Ok(connection);
             }
         }
-        let unreachable =
-            |source| ClientError::Unreachable { socket: self.socket.clone(), source };
+        let unreachable = |source| ClientError::Unreachable { socket: self.socket.clone(), source };
         let stream = UnixStream::connect(&self.socket).await.map_err(unreachable)?;
         let (connection, driver) = hyper::client::conn::http1::Builder::new()
             .max_buf_size(512 * 1024)

@@ -44,6 +44,7 @@ pub struct Daemon {
     rsm: Rsm,
     objects: Arc<Objects>,
     storer: Arc<StorerService>,
+    promises: Promises,
     stop: watch::Sender<bool>,
 }
 
@@ -67,19 +68,13 @@ pub async fn run(
     let secrets = pib::Secrets::from_master(&config.master);
     let key = secrets.identity(IDENTITY).map_err(|error| NodeError::Group(error.to_string()))?;
     let roster = Arc::new(config.ticket.roster().clone());
-    let slot = roster.slot_of(&key.public()).ok_or_else(|| {
-        NodeError::Group("this member's key is not in the group's roster".into())
-    })?;
+    let slot = roster
+        .slot_of(&key.public())
+        .ok_or_else(|| NodeError::Group("this member's key is not in the group's roster".into()))?;
     let (net, control, requests) = start_net(&config, slot, &key)?;
     let rsm_config = rsm_config(&config.ticket, slot, roster.clone());
-    let (rsm, mut rsm_ended) = rsm::start(
-        rsm_config,
-        key.clone(),
-        promises.clone(),
-        net.clone(),
-        control,
-        clock,
-    )?;
+    let (rsm, mut rsm_ended) =
+        rsm::start(rsm_config, key.clone(), promises.clone(), net.clone(), control, clock)?;
     let storer = StorerService::open(
         storer_config(&config.ticket, slot, key.clone()),
         roster.clone(),
@@ -106,6 +101,7 @@ pub async fn run(
         rsm,
         objects: objects.clone(),
         storer: storer.clone(),
+        promises,
         stop,
     });
     let listener = api::bind(&config.data.join("api.sock"))?;
@@ -254,10 +250,11 @@ impl Daemon {
             bad_chunks: self.objects.bad_chunks_of(peer.slot),
             last_error: if peer.bulk_up { None } else { peer.last_error.clone() },
         });
-        let witness = self.rsm.state().latest(self.slot).map(|witness| WitnessStatus {
-            objects: witness.objects,
-            stamp_ms: witness.stamp.0,
-        });
+        let witness = self
+            .rsm
+            .state()
+            .latest(self.slot)
+            .map(|witness| WitnessStatus { objects: witness.objects, stamp_ms: witness.stamp.0 });
         let link_faults: u64 = peers.iter().flat_map(|peer| peer.faults.values()).sum();
         Status {
             group: genesis.name().to_owned(),
@@ -284,6 +281,7 @@ impl Daemon {
             pid: std::process::id(),
             faults: self.rsm.faults() + self.storer.faults() + self.objects.faults() + link_faults,
             bad_chunks: self.objects.bad_chunks(),
+            evidence: self.promises.evidence().unwrap_or_default(),
             bulk_bytes_sent: peers.iter().map(|peer| peer.bytes_out).sum(),
             bulk_bytes_received: peers.iter().map(|peer| peer.bytes_in).sum(),
         }

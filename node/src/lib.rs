@@ -21,8 +21,8 @@ pub mod daemon;
 mod error;
 mod objects;
 mod rsm;
-mod storer;
 mod store;
+mod storer;
 mod upkeep;
 pub mod wire;
 

@@ -161,7 +161,8 @@ fn restore(
     let damaged = |detail: String| NodeError::Record { what: "the state machine", detail };
     let records = newest_records(promises)?;
     if let Some(bytes) = promises.get(Table::Applied, APPLIED_KEY)? {
-        let (applied, state) = decode_applied(&bytes).map_err(|error| damaged(error.to_string()))?;
+        let (applied, state) =
+            decode_applied(&bytes).map_err(|error| damaged(error.to_string()))?;
         let mut shared = rsm.lock();
         shared.decided = applied;
         shared.state = state;

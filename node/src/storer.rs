@@ -6,9 +6,8 @@
 
 use crate::clock::Clock;
 use crate::error::NodeError;
-use crate::objects::writes;
 use crate::store::bodies::Bodies;
-use crate::store::promises::{Promises, Table, Ticket};
+use crate::store::promises::{Promises, Table, Ticket, writes};
 use bytes::Bytes;
 use net::{Incoming, RequestReceiver, Responder};
 use pib::storer::{Action, FileName, Reply, RetrieveStep, StorerStep};
@@ -159,7 +158,8 @@ impl StorerService {
             (step, ticket)
         };
         if let Action::Write(place) = &step.action {
-            let (bodies, name, place) = (self.bodies.clone(), place.file.to_string(), place.clone());
+            let (bodies, name, place) =
+                (self.bodies.clone(), place.file.to_string(), place.clone());
             let written = blocking(move || bodies.write(&name, &body)).await?;
             if let Err(error) = &written {
                 tracing::error!(%error, "cannot write a chunk; the store is refused");
@@ -176,8 +176,11 @@ impl StorerService {
             ticket = self.enqueue(std::mem::take(&mut step.records));
         }
         ticket.durable().await?;
-        let StorerStep { action, remove, .. } = step;
+        let StorerStep { action, remove, evidence, .. } = step;
         self.remove(remove).await;
+        if let Some(evidence) = evidence {
+            self.promises.keep_evidence(&evidence).await?;
+        }
         let response = match action {
             Action::Answer(response) => response,
             Action::AnswerFromRecord(key) => self.recorded(&key)?,

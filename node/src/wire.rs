@@ -54,6 +54,9 @@ pub struct Status {
     pub faults: u64,
     /// Chunks that came back different from what the storer promised.
     pub bad_chunks: u64,
+    /// Pieces of signed evidence against members that are kept here.
+    #[serde(default)]
+    pub evidence: u64,
     /// Bytes of bulk traffic sent since the start.
     pub bulk_bytes_sent: u64,
     /// Bytes of bulk traffic received since the start.

@@ -118,6 +118,9 @@ impl fmt::Debug for Writer {
     }
 }
 
+/// Items for which room is made before they are read.
+const LIST_AHEAD_MAX: usize = 64;
+
 /// Takes an encoding apart.
 #[derive(Debug)]
 pub struct Reader<'a> {
@@ -220,7 +223,8 @@ impl<'a> Reader<'a> {
         max: usize,
     ) -> Result<Vec<T>, DecodeError> {
         let len = self.count(what, max)?;
-        let mut items = Vec::with_capacity(len.min(self.remaining()));
+        // An item takes at least a byte, but may be far larger in memory than on the wire.
+        let mut items = Vec::with_capacity(len.min(self.remaining()).min(LIST_AHEAD_MAX));
         for _ in 0..len {
             items.push(T::decode(self)?);
         }

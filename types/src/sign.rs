@@ -101,7 +101,7 @@ impl Decode for Kind {
     }
 }
 
-/// Who says something, and about which place in the log. Encoded in 24 bytes with the kind.
+/// Who says something, and about which place in the log. Encoded in 21 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Header {
     /// What is said.

@@ -71,7 +71,9 @@ impl ObjectError {
     /// The next thing to do.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NotFound(_) => "run `pib check`; a backup that was interrupted may have to be run again",
+            Self::NotFound(_) => {
+                "run `pib check`; a backup that was interrupted may have to be run again"
+            }
             Self::Full { .. } => {
                 "forget old snapshots and prune, or ask the group for a larger quota"
             }
@@ -91,21 +93,17 @@ impl ObjectError {
 /// Translates the owner core's error about an object.
 pub fn from_core(key: ObjectKey, error: pib::Error) -> ObjectError {
     match error {
-        pib::Error::QuotaFull { needed, left, quota } => ObjectError::Full {
-            key,
-            needed_bytes: needed,
-            left_bytes: left,
-            quota_bytes: quota,
-        },
+        pib::Error::QuotaFull { needed, left, quota } => {
+            ObjectError::Full { key, needed_bytes: needed, left_bytes: left, quota_bytes: quota }
+        }
         pib::Error::NotEnoughMembers { reached, needed } => {
             ObjectError::NotEnoughMembers { key, reached, needed, failures: Vec::new() }
         }
         pib::Error::TooLarge { len, max } => ObjectError::TooLarge { len, max },
         pib::Error::ContentDiffers(key) => ObjectError::Conflict(key),
         pib::Error::UnknownObject(key) => ObjectError::NotFound(key),
-        other => ObjectError::Node(NodeError::Record {
-            what: "own objects",
-            detail: other.to_string(),
-        }),
+        other => {
+            ObjectError::Node(NodeError::Record { what: "own objects", detail: other.to_string() })
+        }
     }
 }

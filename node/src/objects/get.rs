@@ -125,11 +125,10 @@ impl Objects {
         };
         let (fetch, ticket) = {
             let mut owner = lock(&self.owner);
-            let mut fetch =
-                match owner.retrieve_request(self.clock.wall(), chunk.chunk, &receipt) {
-                    Ok(fetch) => fetch,
-                    Err(error) => return Ok(Err(error.to_string())),
-                };
+            let mut fetch = match owner.retrieve_request(self.clock.wall(), chunk.chunk, &receipt) {
+                Ok(fetch) => fetch,
+                Err(error) => return Ok(Err(error.to_string())),
+            };
             let ticket = self.enqueue(std::mem::take(&mut fetch.records));
             (fetch, ticket)
         };
@@ -167,7 +166,7 @@ impl Objects {
             Outcome::Refused(deny) => Err(format!("refused: {:?}", deny.payload.reason)),
             Outcome::Evidence(evidence) => {
                 self.bad_chunk(chunk.slot, "its signed answer contradicts its receipt");
-                self.keep_evidence(&evidence).await?;
+                self.promises.keep_evidence(&evidence).await?;
                 Err("broke its promise, signed".into())
             }
             Outcome::NoAnswer(fault) => {

@@ -19,11 +19,11 @@ pub use error::ObjectError;
 use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::store::cache::ObjectCache;
-use crate::store::promises::{Promises, Table, Ticket, Write};
+use crate::store::promises::{Promises, Table, Ticket, writes};
 use bytes::Bytes;
 use error::from_core;
 use net::Net;
-use pib::{Evidence, ObjectKey, ObjectKind, Owner, OwnerConfig, Record};
+use pib::{ObjectKey, ObjectKind, Owner, OwnerConfig, Record};
 use recent::Recent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -103,8 +103,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Objects {
     /// Restores the OwnList from its records.
     pub fn open(config: ObjectsConfig) -> Result<Arc<Self>, NodeError> {
-        let damaged =
-            |error: pib::Error| NodeError::Record { what: "own objects", detail: error.to_string() };
+        let damaged = |error: pib::Error| NodeError::Record {
+            what: "own objects",
+            detail: error.to_string(),
+        };
         let mut records = Vec::new();
         // Receipts stay on disk: they are most of the bytes, and are read when a chunk is fetched.
         config.promises.scan(Table::Own, |key, value| {
@@ -230,19 +232,6 @@ impl Objects {
         tracing::warn!(peer = self.name(slot), what, "a chunk did not come back as promised");
     }
 
-    /// Keeps signed objects that convict their signer until somebody can judge them.
-    async fn keep_evidence(&self, evidence: &Evidence) -> Result<(), NodeError> {
-        tracing::error!(
-            peer = self.name(evidence.accused),
-            kind = ?evidence.kind,
-            "a member signed something that breaks the rules; the evidence is kept"
-        );
-        let value = evidence.to_bytes();
-        let key = Hash::tagged("evidence", &value).as_bytes().to_vec();
-        let write = Write { table: Table::Evidence, key, value: Some(value) };
-        self.promises.commit(vec![write]).await
-    }
-
     fn check_len(len: usize) -> Result<(), ObjectError> {
         if len > OBJECT_LEN_MAX {
             return Err(ObjectError::TooLarge { len: len as u64, max: OBJECT_LEN_MAX as u64 });
@@ -259,10 +248,4 @@ impl Objects {
             lock(&self.recent).put(key, body.clone());
         }
     }
-}
-
-/// A core's records as writes of one table.
-pub(crate) fn writes(table: Table, records: Vec<Record>) -> Vec<Write> {
-    let write = |record: Record| Write { table, key: record.key, value: record.value };
-    records.into_iter().map(write).collect()
 }

@@ -76,7 +76,12 @@ impl Objects {
                         let away = candidates.iter().filter(|candidate| !candidate.reachable);
                         let failures =
                             away.map(|c| format!("{} is away", self.name(c.slot))).collect();
-                        return Err(ObjectError::NotEnoughMembers { key, reached, needed, failures });
+                        return Err(ObjectError::NotEnoughMembers {
+                            key,
+                            reached,
+                            needed,
+                            failures,
+                        });
                     }
                     sleep(RETRY).await;
                 }
@@ -249,7 +254,7 @@ impl Objects {
                 Answer::Failed(fault.to_string())
             }
             Applied::Evidence(evidence) => {
-                self.keep_evidence(&evidence).await?;
+                self.promises.keep_evidence(&evidence).await?;
                 Answer::Failed("broke the rules".into())
             }
             Applied::Contradiction { record, later } => {
@@ -257,7 +262,7 @@ impl Objects {
                 let evidence =
                     earlier.and_then(|earlier| pib::owner::contradiction(&earlier, &later));
                 if let Some(evidence) = evidence {
-                    self.keep_evidence(&evidence).await?;
+                    self.promises.keep_evidence(&evidence).await?;
                 }
                 Answer::Failed("contradicted itself".into())
             }

@@ -84,9 +84,10 @@ impl Objects {
     pub fn can_lose(&self, up: &[Slot]) -> i64 {
         let up = up.iter().fold(0u64, |bits, slot| bits | 1 << slot.0);
         let summary = self.summary();
-        let least = summary.spread.keys().map(|(holders, needed)| {
-            i64::from((holders & up).count_ones()) - *needed as i64
-        });
+        let least = summary
+            .spread
+            .keys()
+            .map(|(holders, needed)| i64::from((holders & up).count_ones()) - *needed as i64);
         least.min().unwrap_or(self.f as i64)
     }
 

@@ -32,9 +32,11 @@ impl Bodies {
                 source,
             })?;
         }
-        sync_folder(&root)
-            .and_then(|()| sync_folder(data))
-            .map_err(|source| NodeError::Io { what: "sync", path: root.clone(), source })?;
+        sync_folder(&root).and_then(|()| sync_folder(data)).map_err(|source| NodeError::Io {
+            what: "sync",
+            path: root.clone(),
+            source,
+        })?;
         Ok(Self { root })
     }
 

@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot};
+use types::{Encode, Hash};
 
 /// Which part of the state a record belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +31,7 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Table; 5] =
-        [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Evidence];
+    const ALL: [Table; 5] = [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Evidence];
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
         TableDefinition::new(match self {
@@ -53,6 +53,12 @@ pub struct Write {
     pub key: Vec<u8>,
     /// The new value; `None` deletes.
     pub value: Option<Vec<u8>>,
+}
+
+/// A core's records as writes of one table.
+pub fn writes(table: Table, records: Vec<pib::Record>) -> Vec<Write> {
+    let write = |record: pib::Record| Write { table, key: record.key, value: record.value };
+    records.into_iter().map(write).collect()
 }
 
 struct Job {
@@ -136,6 +142,25 @@ impl Promises {
         Ticket(Some(outcome))
     }
 
+    /// Keeps signed objects that convict their signer until somebody can judge them.
+    pub async fn keep_evidence(&self, evidence: &pib::Evidence) -> Result<(), NodeError> {
+        tracing::error!(
+            accused = %evidence.accused,
+            kind = ?evidence.kind,
+            "a member signed something that breaks the rules; the evidence is kept"
+        );
+        let value = evidence.to_bytes();
+        let key = Hash::tagged("evidence", &value).as_bytes().to_vec();
+        self.commit(vec![Write { table: Table::Evidence, key, value: Some(value) }]).await
+    }
+
+    /// Pieces of evidence that are kept.
+    pub fn evidence(&self) -> Result<u64, NodeError> {
+        let mut count = 0;
+        self.scan(Table::Evidence, |_, _| count += 1)?;
+        Ok(count)
+    }
+
     /// One value.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, NodeError> {
         let read = || -> Result<_, redb::Error> {
@@ -147,11 +172,7 @@ impl Promises {
     }
 
     /// Calls `visit` for every record of a table in key order.
-    pub fn scan(
-        &self,
-        table: Table,
-        mut visit: impl FnMut(&[u8], &[u8]),
-    ) -> Result<(), NodeError> {
+    pub fn scan(&self, table: Table, mut visit: impl FnMut(&[u8], &[u8])) -> Result<(), NodeError> {
         let mut read = || -> Result<_, redb::Error> {
             let transaction = self.database.begin_read()?;
             let table = transaction.open_table(table.definition())?;
