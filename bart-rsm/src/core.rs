@@ -63,6 +63,10 @@ pub struct Core {
     pub(crate) new_bodies: Vec<Record>,
     pub(crate) save: BTreeSet<Instance>,
     pub(crate) save_log: bool,
+    /// Some peer's `closed` went down, which must be durable before what reopened the instance.
+    pub(crate) reopened: bool,
+    /// The log state of the last durable record.
+    pub(crate) durable_log: LogState,
     /// Instances whose cursors changed since their record was written.
     pub(crate) unsaved: BTreeSet<Instance>,
     pub(crate) dirty_insts: BTreeSet<Instance>,
@@ -105,6 +109,8 @@ impl Core {
             new_bodies: Vec::new(),
             save: BTreeSet::new(),
             save_log: false,
+            reopened: false,
+            durable_log: LogState::new(slots),
             unsaved: BTreeSet::new(),
             dirty_insts: BTreeSet::new(),
             dirty_peers: SlotSet::default(),
@@ -173,9 +179,7 @@ impl Core {
                 if self.peer_ref(peer).is_some_and(|state| inst.no < state.closed) {
                     continue;
                 }
-                if self.peer_ref(peer).is_some_and(|state| state.closed <= inst.no) {
-                    self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
-                }
+                self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
             }
         }
         all
@@ -383,8 +387,17 @@ impl Core {
 
     /// Orders the collected effects: bodies, instances and log before everything that depends on them.
     fn finish(&mut self) -> Step {
-        let mut effects: Vec<Effect> =
-            std::mem::take(&mut self.new_bodies).into_iter().map(Effect::Persist).collect();
+        let mut effects = Vec::new();
+        if std::mem::take(&mut self.reopened) {
+            // A closed mark that outlives its instance's new steps would settle them unanswered. The
+            // log itself may not run ahead of the instances, so this record keeps its old state.
+            let last = self.durable_log.next;
+            let closed = self.peers.iter().map(|peer| peer.closed.min(last)).collect();
+            let record = LogRecord { log: self.durable_log.clone(), closed };
+            effects.push(Effect::Persist(record.to_record()));
+        }
+        let bodies = std::mem::take(&mut self.new_bodies);
+        effects.extend(bodies.into_iter().map(Effect::Persist));
         for no in std::mem::take(&mut self.save) {
             if let Some(inst) = self.insts.get(&no) {
                 effects.push(Effect::Persist(inst_record(inst)));
@@ -392,6 +405,7 @@ impl Core {
             }
         }
         if std::mem::take(&mut self.save_log) {
+            self.durable_log = self.log.clone();
             effects.push(Effect::Persist(self.log_record().to_record()));
         }
         effects.append(&mut self.out);

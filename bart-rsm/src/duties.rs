@@ -187,6 +187,7 @@ impl Core {
             && !closed
         {
             state.closed = no;
+            self.reopened = true;
         }
     }
 

@@ -59,6 +59,7 @@ impl Core {
                     if log.log.slots() != core.slots || log.closed.len() != core.slots {
                         return Err(damaged);
                     }
+                    core.durable_log = log.log.clone();
                     core.log = log.log;
                     for (peer, closed) in core.peers.iter_mut().zip(log.closed) {
                         peer.closed = closed;
