@@ -12,8 +12,10 @@ pub struct Commands {
     honest: BTreeSet<Slot>,
     waiting: BTreeSet<(Slot, Vec<u8>)>,
     applied: BTreeMap<(Slot, Vec<u8>), Instance>,
-    /// Under way when their owner crashed. It submits them again, not knowing whether its last
-    /// proposal carries them, so they may be in the log twice.
+    /// Submitted, and not yet reported as committed to their owner.
+    unreported: BTreeSet<(Slot, Vec<u8>)>,
+    /// Unreported when their owner crashed. It submits them again, not knowing whether they are in
+    /// the log, so they may be there twice.
     uncertain: BTreeSet<(Slot, Vec<u8>)>,
 }
 
@@ -23,6 +25,7 @@ impl Commands {
         Self {
             honest,
             waiting: BTreeSet::new(),
+            unreported: BTreeSet::new(),
             applied: BTreeMap::new(),
             uncertain: BTreeSet::new(),
         }
@@ -48,6 +51,7 @@ impl Check for Commands {
         match *seen {
             Observation::Submitted { slot, command } => {
                 let key = (slot, command.to_vec());
+                self.unreported.insert(key.clone());
                 if !self.applied.contains_key(&key) {
                     self.waiting.insert(key);
                 }
@@ -63,14 +67,15 @@ impl Check for Commands {
             }
             Observation::Committed { slot, command, inst } => {
                 let key = (slot, command.to_vec());
+                self.unreported.remove(&key);
                 match self.applied.get(&key) {
                     Some(applied) if *applied == inst || self.uncertain.contains(&key) => Ok(()),
                     other => Err(format!("{slot} reports a command in {inst}; it is in {other:?}")),
                 }
             }
             Observation::Crashed { slot } => {
-                let waiting = self.waiting.iter().filter(|(owner, _)| *owner == slot);
-                self.uncertain.extend(waiting.cloned());
+                let unknown = self.unreported.iter().filter(|(owner, _)| *owner == slot);
+                self.uncertain.extend(unknown.cloned());
                 Ok(())
             }
             Observation::Refused { slot, .. } => {
