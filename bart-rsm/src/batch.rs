@@ -13,12 +13,15 @@ use types::{Hash, Instance};
 /// Commands in the queue.
 pub(crate) const QUEUE_MAX: usize = 4096;
 
+/// The caller's ticket and the command.
+type Entry = (u64, Vec<u8>);
+
 /// The queue and the batch that is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Batch {
-    queue: VecDeque<(u64, Vec<u8>)>,
+    queue: VecDeque<Entry>,
     bytes: usize,
-    proposed: Option<(Instance, Hash, Vec<(u64, Vec<u8>)>)>,
+    proposed: Option<(Instance, Hash, Vec<Entry>)>,
 }
 
 impl Batch {
@@ -35,7 +38,7 @@ impl Batch {
     }
 
     /// Takes as many commands as fit into `room` bytes.
-    pub(crate) fn take(&mut self, room: usize) -> Vec<(u64, Vec<u8>)> {
+    pub(crate) fn take(&mut self, room: usize) -> Vec<Entry> {
         let mut used = 0;
         let mut batch = Vec::new();
         while let Some((_, command)) = self.queue.front() {
@@ -51,7 +54,7 @@ impl Batch {
         batch
     }
 
-    pub(crate) fn proposed(&mut self, inst: Instance, value: Hash, batch: Vec<(u64, Vec<u8>)>) {
+    pub(crate) fn proposed(&mut self, inst: Instance, value: Hash, batch: Vec<Entry>) {
         self.proposed = Some((inst, value, batch));
     }
 

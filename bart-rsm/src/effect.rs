@@ -8,6 +8,7 @@ use types::{Instance, Kind, Slot, Stamp, Turn};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // Short-lived and moved once; a box would cost an allocation a message.
 pub enum Input {
     /// A message arrived on the authenticated link of `from`.
     Message {
@@ -47,6 +48,7 @@ pub struct Step {
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
+#[allow(clippy::large_enum_variant)] // As for `Input`.
 pub enum Effect {
     /// Must be durable before any later effect of this or of later steps is carried out.
     Persist(Record),

@@ -4,6 +4,7 @@ mod attacks;
 mod away;
 mod crash;
 mod forge;
+mod forms;
 mod harness;
 mod honest;
 mod turns;
