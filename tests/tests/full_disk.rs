@@ -27,7 +27,9 @@ fn storer_with_a_full_disk_is_named_and_keeps_what_it_promised() {
         return;
     }
     let _unmount = Unmount(&data);
-    assert!(Command::new("cp").arg("-a").arg(saved.join(".")).arg(&data).status().unwrap().success());
+    assert!(
+        Command::new("cp").arg("-a").arg(saved.join(".")).arg(&data).status().unwrap().success()
+    );
     group.start_all(PATIENCE).unwrap();
     let client = Client::new(group.socket(0));
     let runtime = tokio::runtime::Runtime::new().unwrap();

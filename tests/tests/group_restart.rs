@@ -1,6 +1,6 @@
 //! The whole group goes down in the middle of a backup and comes back.
 
-use cli::tree::{Aspects, compare, generate};
+use cli::tree::{Aspects, bulk, compare, everyday};
 use std::ffi::OsStr;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -10,8 +10,8 @@ use tests::{Folder, PATIENCE, agreed_commands, found};
 fn backup_after_restart_of_the_whole_group_goes_on_and_restores_everything() {
     let folder = Folder::new();
     let source = folder.path().join("source");
-    generate::bulk(&source.join("bulk"), 96 << 20, 3).unwrap();
-    generate::everyday(&source.join("everyday"), 200, 4).unwrap();
+    bulk(&source.join("bulk"), 96 << 20, 3).unwrap();
+    everyday(&source.join("everyday"), 200, 4).unwrap();
     let mut group = found(&folder.path().join("group"), 5, 1);
     group.start_all(PATIENCE).unwrap();
     let mut command = group.command(0);
@@ -34,10 +34,15 @@ fn backup_after_restart_of_the_whole_group_goes_on_and_restores_everything() {
     run(&[OsStr::new("backup"), source.as_os_str()]);
     assert!(objects >= 3, "what was stored before the restart is forgotten");
     let target = folder.path().join("back");
-    run(&["restore", "latest", "--target"].map(OsStr::new).iter().copied().chain([target.as_os_str()]).collect::<Vec<_>>());
+    run(&["restore", "latest", "--target"]
+        .map(OsStr::new)
+        .iter()
+        .copied()
+        .chain([target.as_os_str()])
+        .collect::<Vec<_>>());
     let restored = target.join(source.strip_prefix("/").unwrap());
     let restored = if restored.exists() { restored } else { target };
-    let outcome = compare::compare(&source, &restored, Aspects::all()).unwrap();
+    let outcome = compare(&source, &restored, Aspects::all()).unwrap();
     assert!(outcome.identical(), "{outcome:?}");
     agreed_commands(&group);
 }
