@@ -65,6 +65,7 @@ pub struct Rules {
     start_on_pol: bool,
     set_turn_always_blocks: bool,
     leader_counts_itself: bool,
+    share_verdicts: bool,
 }
 
 impl Default for Rules {
@@ -74,6 +75,7 @@ impl Default for Rules {
             start_on_pol: true,
             set_turn_always_blocks: false,
             leader_counts_itself: true,
+            share_verdicts: false,
         }
     }
 }
@@ -98,6 +100,12 @@ impl Rules {
     pub fn leader_counts_itself(&self) -> bool {
         self.leader_counts_itself
     }
+
+    /// Cores of one thread verify a signature once between them. The verdict is the same, as it
+    /// follows from the bytes; a simulation of a whole group is several times faster.
+    pub fn share_verdicts(&self) -> bool {
+        self.share_verdicts
+    }
 }
 
 #[cfg(feature = "broken-rules")]
@@ -115,6 +123,11 @@ impl Rules {
     /// Every expected set-turn blocks.
     pub fn with_set_turn_always_blocking(self) -> Self {
         Self { set_turn_always_blocks: true, ..self }
+    }
+
+    /// For simulations: see [`Rules::share_verdicts`].
+    pub fn with_shared_verdicts(self) -> Self {
+        Self { share_verdicts: true, ..self }
     }
 
     /// Leaders do not vote.

@@ -252,6 +252,7 @@ impl Core {
         match self.signer.sign(inst, Turn(turn), payload) {
             Ok(signed) => {
                 self.save.insert(inst);
+                self.verifier.trust(&signed);
                 Some(signed)
             }
             Err(Refused(inst, turn, kind)) => {

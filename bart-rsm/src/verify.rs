@@ -10,7 +10,9 @@ use crate::message::*;
 use crate::sign_once::signing_form;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use types::{Hash, Header, Instance, Roster, Signature, Signed, SignedPayload, Slot, Turn};
+use types::{
+    Hash, Header, Instance, PublicKey, Roster, Signature, Signed, SignedPayload, Slot, Turn,
+};
 
 /// Verdicts kept; more than a rotation of the largest group needs.
 pub(crate) const CACHE_MAX: usize = 8192;
@@ -20,6 +22,33 @@ pub(crate) const CACHE_MAX: usize = 8192;
 pub(crate) struct Place {
     pub(crate) inst: Instance,
     pub(crate) sender: Slot,
+}
+
+/// Accepted signatures of all cores of this thread, for simulations only.
+mod shared {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+    use types::Hash;
+
+    /// Verdicts kept; then the set starts anew.
+    const KEEP_MAX: usize = 65_536;
+
+    thread_local! {
+        static KNOWN: RefCell<BTreeSet<Hash>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    pub(super) fn is_known(name: &Hash) -> bool {
+        KNOWN.with_borrow(|known| known.contains(name))
+    }
+
+    pub(super) fn learn(name: Hash) {
+        KNOWN.with_borrow_mut(|known| {
+            if known.len() >= KEEP_MAX {
+                known.clear();
+            }
+            known.insert(name);
+        });
+    }
 }
 
 #[derive(Debug)]
@@ -55,25 +84,45 @@ impl Verifier {
         let header = Header { kind: P::KIND, epoch, inst, turn, slot, ident };
         let (header, payload) = signing_form(&self.rules, &header, payload.to_bytes());
         let group = self.roster.group();
-        let mut name = header.signing_input(&group, &payload);
-        name.extend_from_slice(key.as_bytes());
-        name.extend_from_slice(&signature.0);
-        let name = Hash::tagged("verdict", &name);
+        let name = verdict(&header.signing_input(&group, &payload), key, signature);
         if self.known.contains(&name) {
             return true;
         }
         self.count += 1;
-        if key.verify(&group, &header, &payload, signature).is_err() {
-            return false;
+        let shared = self.rules.share_verdicts();
+        if !(shared && shared::is_known(&name)) {
+            if key.verify(&group, &header, &payload, signature).is_err() {
+                return false;
+            }
+            if shared {
+                shared::learn(name);
+            }
         }
-        self.known.insert(name);
+        self.remember(name);
+        true
+    }
+
+    fn remember(&mut self, name: Hash) {
+        if !self.known.insert(name) {
+            return;
+        }
         self.order.push_back(name);
         if self.order.len() > CACHE_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.known.remove(&oldest);
         }
-        true
+    }
+
+    /// A signature that we made ourselves needs no check when it comes back in a vector.
+    pub(crate) fn trust<P: SignedPayload>(&mut self, signed: &Signed<P>) {
+        let Header { slot, ident, .. } = signed.header;
+        let Some(key) = self.roster.identity_key(slot, ident) else { return };
+        let (header, payload) =
+            signing_form(&self.rules, &signed.header, signed.payload.to_bytes());
+        let input = header.signing_input(&self.roster.group(), &payload);
+        let name = verdict(&input, key, &signed.signature);
+        self.remember(name);
     }
 
     /// Whether a whole signed statement is `slot`'s, header included.
@@ -153,4 +202,13 @@ impl Verifier {
                 self.statement(place.inst, cert.turn, slot, &ack, &entry.signature)
             })
     }
+}
+
+/// Names an accepted signature by everything that the verdict depends on.
+fn verdict(input: &[u8], key: &PublicKey, signature: &Signature) -> Hash {
+    let mut name = Vec::with_capacity(input.len() + 96);
+    name.extend_from_slice(input);
+    name.extend_from_slice(key.as_bytes());
+    name.extend_from_slice(&signature.0);
+    Hash::tagged("verdict", &name)
 }

@@ -127,3 +127,34 @@ fn quiet_link_has_no_traffic_once_everything_is_answered() {
     // Six messages a pair of sender and acceptor.
     assert_eq!(sent as u64, instances * 6 * 4);
 }
+
+#[test]
+fn message_lost_on_a_link_that_stays_up_is_repeated_after_gamma() {
+    for kind in [Kind::Agree, Kind::AgreeAck, Kind::Write, Kind::WriteAck, Kind::ShowQuorum] {
+        let mut net = Net::new(5);
+        let mut lost = false;
+        net.filter(move |from, to, message| {
+            let pair = (from, to) == (Slot(0), Slot(3)) || (from, to) == (Slot(3), Slot(0));
+            if pair && message.kind() == kind && !lost {
+                lost = true;
+                return Verdict::Drop;
+            }
+            Verdict::Pass
+        });
+        net.run(3 * net.params.gamma_ms + 60_000);
+        assert!(net.check_agreement(0..5) > 10, "{kind:?}");
+        net.check_no_residue(0..5);
+    }
+}
+
+#[test]
+fn gate_that_opens_after_drops_asks_for_what_is_missing() {
+    let mut net = Net::new(5);
+    net.run(5_000);
+    let resumes = |net: &Net| net.sent[&(Slot(1), Kind::Resume)];
+    let before = resumes(&net);
+    net.core_mut(1).peers[3].need = true;
+    net.run(10_000);
+    assert_eq!(resumes(&net), before + 1);
+    assert!(!net.core(1).peers[3].need);
+}

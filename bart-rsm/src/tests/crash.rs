@@ -6,8 +6,8 @@ use crate::*;
 use types::*;
 
 /// Runs a group in which `victim` loses power after its `k`-th persist; false if it never got there.
-fn crash_once(k: usize, victim: u16, null_instance: Option<u64>) -> bool {
-    let mut net = Net::new(5);
+fn crash_once(n: u16, k: usize, victim: u16, null_instance: Option<u64>) -> bool {
+    let mut net = Net::new(n);
     net.crash_after = Some((Slot(victim), k));
     if let Some(no) = null_instance {
         net.filter(move |_, _, message| {
@@ -15,7 +15,7 @@ fn crash_once(k: usize, victim: u16, null_instance: Option<u64>) -> bool {
             if proposal && message.inst().0 == no { Verdict::Drop } else { Verdict::Pass }
         });
     }
-    for slot in 0..5 {
+    for slot in 0..n {
         net.submit(slot, 1, b"command");
     }
     net.run_until(30_000, |net| net.crashed);
@@ -26,11 +26,11 @@ fn crash_once(k: usize, victim: u16, null_instance: Option<u64>) -> bool {
     net.boot(Slot(victim));
     net.connect();
     net.run(200_000);
-    let decided = net.check_agreement(0..5);
-    assert!(decided > 8, "crash after {k} persists: only {decided} decided");
+    let decided = net.check_agreement(0..n);
+    assert!(decided > u64::from(n) + 3, "crash after {k} persists: only {decided} decided");
     // A silenced proposal leaves duties of its author only.
-    let silenced = null_instance.map(|no| (no % 5) as u16);
-    net.check_no_residue((0..5).filter(|slot| Some(*slot) != silenced));
+    let silenced = null_instance.map(|no| (no % u64::from(n)) as u16);
+    net.check_no_residue((0..n).filter(|slot| Some(*slot) != silenced));
     true
 }
 
@@ -38,7 +38,7 @@ fn crash_once(k: usize, victim: u16, null_instance: Option<u64>) -> bool {
 fn member_that_restarts_after_any_persist_says_nothing_twice_and_finishes() {
     let mut reached = 0;
     for k in 0..40 {
-        reached += usize::from(crash_once(k, 1, None));
+        reached += usize::from(crash_once(5, k, 1, None));
     }
     assert!(reached >= 30, "{reached}");
 }
@@ -48,9 +48,20 @@ fn leader_that_restarts_in_the_middle_of_its_turn_says_nothing_twice() {
     let mut reached = 0;
     // Instance 0 has no proposal; slot 2 leads turn 1, and each k is another moment of that turn.
     for k in 0..24 {
-        reached += usize::from(crash_once(k, 2, Some(0)));
+        reached += usize::from(crash_once(5, k, 2, Some(0)));
     }
     assert!(reached >= 15, "{reached}");
+}
+
+#[test]
+fn lone_acceptor_that_restarts_in_its_own_turn_still_has_its_own_votes() {
+    // With two members the quorum is one: nobody else could vote again for the leader.
+    let mut reached = 0;
+    for k in 0..12 {
+        reached += usize::from(crash_once(2, k, 1, Some(0)));
+        reached += usize::from(crash_once(2, k, 1, None));
+    }
+    assert!(reached >= 12, "{reached}");
 }
 
 #[test]
