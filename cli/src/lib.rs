@@ -17,6 +17,7 @@ mod commands;
 mod error;
 mod files;
 pub mod harness;
+pub mod memory;
 mod output;
 mod progress;
 mod secret;

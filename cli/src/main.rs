@@ -1,5 +1,6 @@
 //! The `pib` command.
 
 fn main() -> std::process::ExitCode {
+    cli::memory::bound();
     cli::run(std::env::args_os())
 }

@@ -34,9 +34,7 @@ impl ConfigError {
     pub fn hint(&self) -> String {
         match self {
             Self::Parse { what, line, .. } => {
-                format!(
-                    "correct line {line} of the {what}; keys and defaults are listed in `pib help policy`"
-                )
+                format!("correct or remove line {line} of the {what}; every key has a default")
             }
             Self::Value { key, .. } => {
                 format!("correct `{key}` or leave it out to get its default")

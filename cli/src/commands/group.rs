@@ -28,6 +28,8 @@ pub enum Command {
     Create(Create),
     /// Add members by their join requests; with --final, seal the group and make its ticket
     Admit(Admit),
+    /// Print a policy file with every key and its default, to start from
+    Policy,
     /// Show a group that is being founded, or the one this member is in
     Show(Show),
 }
@@ -78,6 +80,10 @@ pub fn run(context: &Context, command: &Command) -> Result<Code, CliError> {
     match command {
         Command::Create(flags) => create(context, flags),
         Command::Admit(flags) => admit(context, flags),
+        Command::Policy => {
+            print!("{}", GroupPolicy::default().to_toml());
+            Ok(Code::Done)
+        }
         Command::Show(flags) => show(context, flags),
     }
 }

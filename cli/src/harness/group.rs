@@ -317,6 +317,17 @@ impl Group {
         self.kill(member)
     }
 
+    /// Ends all daemons politely.
+    pub fn stop_all(&mut self) -> Result<(), CliError> {
+        for member in &self.members {
+            if let Some(child) = &member.child {
+                // Told all at once, so that they end together.
+                let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+            }
+        }
+        (0..self.len()).try_for_each(|member| self.stop(member))
+    }
+
     /// Flips one bit in every chunk that a member holds; says how many chunks that were.
     pub fn corrupt(&self, member: usize) -> Result<u64, CliError> {
         let mut corrupted = 0_u64;

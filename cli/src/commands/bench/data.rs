@@ -86,6 +86,7 @@ impl Bench {
             .set("storers_cpu_s_per_gib", (self.group.storers_cpu_seconds(OWNER) - storers) / gib);
         let peak = (daemon.peak_rss_kib + done.usage.peak_rss_kib) as f64 / 1024.0;
         figures.set("owner_peak_rss_mib", peak);
+        figures.set("owner_command_peak_rss_mib", done.usage.peak_rss_kib as f64 / 1024.0);
         figures.set("storer_peak_rss_mib", self.group.storers_peak_rss_kib(OWNER) as f64 / 1024.0);
         Ok(done)
     }

@@ -7,6 +7,7 @@ use crate::harness::{Group, Interrupt};
 use crate::output::Output;
 use bytes::Bytes;
 use node::client::{Client, ClientError};
+use node::wire::RsmStats;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
@@ -33,50 +34,88 @@ fn one(output: Output, flags: &Rsm, nodes: usize, interrupt: Interrupt) -> Resul
     let faulty = types::Quorum::largest_f(nodes);
     let mut group =
         Group::found(spec(folder.path(), nodes, faulty, String::new())?, interrupt.clone())?;
-    group.start_all(LINK_PATIENCE)?;
-    load(&group, flags, WARM_UP)?;
+    // One command at a time by one member: instances with next to nothing in them.
+    let light = phase(&mut group, flags, 1, 1)?;
     interrupt.check()?;
-    let before = group.rsm_stats(0)?;
-    let cpu_before: f64 = (0..nodes).map(|member| group.usage(member).cpu_seconds).sum();
-    let started = Instant::now();
-    let latencies = load(&group, flags, Duration::from_secs(flags.seconds))?;
-    let seconds = started.elapsed().as_secs_f64();
-    let after = group.rsm_stats(0)?;
-    let cpu: f64 = (0..nodes).map(|member| group.usage(member).cpu_seconds).sum();
-    let instances = after.instances - before.instances;
-    let commands = latencies.len();
-    let command_p50 = percentile(latencies.clone(), 50.0);
-    let command_p99 = percentile(latencies, 99.0);
+    let heavy = phase(&mut group, flags, nodes, flags.concurrency)?;
+    let command_p50 = percentile(heavy.commands_ms.clone(), 50.0);
+    let command_p99 = percentile(heavy.commands_ms.clone(), 99.0);
+    let commands = heavy.commands_ms.len() as f64;
     let line = serde_json::json!({
         "message_type": "bench_result",
         "bench": "rsm",
         "nodes": nodes,
         "faulty": faulty,
-        "instance_p50_ms": after.latency_p50_ms,
-        "instance_p99_ms": after.latency_p99_ms,
-        "instances_s": instances as f64 / seconds,
-        "null_instances": after.nulls - before.nulls,
-        "commands_s": commands as f64 / seconds,
-        "commands_per_instance": commands as f64 / instances.max(1) as f64,
+        "instance_p50_ms": light.stats.latency_p50_ms,
+        "instance_p99_ms": light.stats.latency_p99_ms,
+        "instance_samples": light.stats.samples,
+        "loaded_instance_p50_ms": heavy.stats.latency_p50_ms,
+        "loaded_instance_p99_ms": heavy.stats.latency_p99_ms,
+        "loaded_instances_s": heavy.instances as f64 / heavy.seconds,
+        "null_instances": light.nulls + heavy.nulls,
+        "commands_s": commands / heavy.seconds,
+        "commands_per_instance": commands / heavy.instances.max(1) as f64,
         "command_bytes": flags.command_size,
         "command_p50_ms": command_p50,
         "command_p99_ms": command_p99,
-        "cpu_seconds_per_second": (cpu - cpu_before) / seconds,
+        "cpu_seconds_per_second": heavy.cpu_seconds / heavy.seconds,
     });
     let words = format!(
-        "rsm n={nodes} f={faulty}: instance median {:.2} ms, p99 {:.2} ms; {:.0} commands/s of {} bytes; a \
-         command takes {command_p50:.1} ms at the median, {command_p99:.1} ms at p99",
-        after.latency_p50_ms,
-        after.latency_p99_ms,
-        commands as f64 / seconds,
+        "rsm n={nodes} f={faulty}: instance median {:.2} ms, p99 {:.2} ms; under load median {:.2} ms, {:.0} \
+         commands/s of {} bytes, a command takes {command_p50:.1} ms at the median, {command_p99:.1} ms at p99",
+        light.stats.latency_p50_ms,
+        light.stats.latency_p99_ms,
+        heavy.stats.latency_p50_ms,
+        commands / heavy.seconds,
         flags.command_size,
     );
     emit(output, &words, &line);
     Ok(())
 }
 
-/// Every member submits commands, `concurrency` at a time; the latencies in milliseconds.
-fn load(group: &Group, flags: &Rsm, span: Duration) -> Result<Vec<f64>, CliError> {
+/// What happened while members submitted commands.
+struct Phase {
+    stats: RsmStats,
+    commands_ms: Vec<f64>,
+    instances: u64,
+    nulls: u64,
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+/// Starts the daemons afresh, so that their percentiles are of this phase, and loads them.
+fn phase(group: &mut Group, flags: &Rsm, members: usize, workers: u32) -> Result<Phase, CliError> {
+    group.stop_all()?;
+    group.start_all(LINK_PATIENCE)?;
+    load(group, flags, members, workers, WARM_UP)?;
+    let all = 0..group.len();
+    let before = group.rsm_stats(0)?;
+    let cpu_before: f64 = all.clone().map(|member| group.usage(member).cpu_seconds).sum();
+    let started = Instant::now();
+    let span = Duration::from_secs(flags.seconds);
+    let commands_ms = load(group, flags, members, workers, span)?;
+    let seconds = started.elapsed().as_secs_f64();
+    let stats = group.rsm_stats(0)?;
+    let cpu: f64 = all.map(|member| group.usage(member).cpu_seconds).sum();
+    Ok(Phase {
+        instances: stats.instances.saturating_sub(before.instances),
+        nulls: stats.nulls.saturating_sub(before.nulls),
+        cpu_seconds: cpu - cpu_before,
+        stats,
+        commands_ms,
+        seconds,
+    })
+}
+
+/// The first `members` members submit commands, `workers` at a time each; the latencies in
+/// milliseconds.
+fn load(
+    group: &Group,
+    flags: &Rsm,
+    members: usize,
+    workers_each: u32,
+    span: Duration,
+) -> Result<Vec<f64>, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -85,9 +124,9 @@ fn load(group: &Group, flags: &Rsm, span: Duration) -> Result<Vec<f64>, CliError
     runtime.block_on(async {
         let until = Instant::now() + span;
         let mut workers = JoinSet::new();
-        for member in 0..group.len() {
+        for member in 0..members {
             let client = Client::new(group.socket(member));
-            for worker in 0..flags.concurrency {
+            for worker in 0..workers_each {
                 let command = vec![(worker ^ member as u32) as u8; size].into();
                 workers.spawn(submit_until(client.clone(), command, until));
             }
