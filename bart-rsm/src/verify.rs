@@ -122,6 +122,9 @@ impl Verifier {
             signing_form(&self.rules, &signed.header, signed.payload.to_bytes());
         let input = header.signing_input(&self.roster.group(), &payload);
         let name = verdict(&input, key, &signed.signature);
+        if self.rules.share_verdicts() {
+            shared::learn(name);
+        }
         self.remember(name);
     }
 
