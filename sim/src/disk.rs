@@ -75,15 +75,13 @@ impl Disk {
             _ => None,
         });
         let value = last.unwrap_or_else(|| self.durable.get(key).cloned())?;
-        Some(Record { key: key.clone(), value })
+        Some(Record { key: *key, value })
     }
 
     /// What a restarted process finds.
     pub fn records(&self) -> Vec<Record> {
-        let pair = |(key, value): (&RecordKey, &Vec<u8>)| Record {
-            key: key.clone(),
-            value: value.clone(),
-        };
+        let pair =
+            |(key, value): (&RecordKey, &Vec<u8>)| Record { key: *key, value: value.clone() };
         self.durable.iter().map(pair).collect()
     }
 

@@ -42,7 +42,7 @@ impl Group {
             resend_max_ms: plan.resend_max_ms,
             ..Params::default()
         };
-        Ok(Self { roster: Arc::new(roster), params, rules: scenario.rules.rules() })
+        Ok(Self { roster: Arc::new(roster), params, rules: scenario.core_rules() })
     }
 
     /// A member's signing key.

@@ -45,6 +45,9 @@ struct ScenarioArgs {
     /// Rules of the honest members; anything but `resolved` is a negative control.
     #[arg(long, default_value = "resolved", value_parser = RuleSet::parse)]
     rules: RuleSet,
+    /// Let every member verify every signature itself; slower, with the same outcome.
+    #[arg(long)]
+    separate_crypto: bool,
 }
 
 impl ScenarioArgs {
@@ -56,6 +59,7 @@ impl ScenarioArgs {
             trouble: self.trouble,
             instances: self.instances,
             rules: self.rules,
+            separate_crypto: self.separate_crypto,
             seed,
             told: false,
         }

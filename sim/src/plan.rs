@@ -106,6 +106,9 @@ impl Plan {
             calm_from_ms: 0,
             faulty,
         };
+        // A base timeout below the time of one turn would cut off slow but honest senders for ever.
+        let slowest_ms = plan.delays_ms.iter().copied().max().unwrap_or(0);
+        plan.t0_min_ms = plan.t0_min_ms.max(12 * slowest_ms);
         match scenario.trouble {
             Trouble::Calm => {}
             Trouble::Asynchronous => {

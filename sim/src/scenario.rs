@@ -129,6 +129,8 @@ pub struct Scenario {
     pub instances: u64,
     /// Rules of the honest members.
     pub rules: RuleSet,
+    /// Whether every member verifies every signature itself, instead of once for all members.
+    pub separate_crypto: bool,
     /// The seed.
     pub seed: u64,
     /// Whether to keep the story.
@@ -145,9 +147,16 @@ impl Scenario {
             trouble: Trouble::Seeded,
             instances: 6,
             rules: RuleSet::Resolved,
+            separate_crypto: false,
             seed,
             told: false,
         }
+    }
+
+    /// The switches of the core.
+    pub fn core_rules(&self) -> Rules {
+        let rules = self.rules.rules();
+        if self.separate_crypto { rules } else { rules.with_shared_verdicts() }
     }
 
     /// The group's n, f and q.

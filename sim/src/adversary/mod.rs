@@ -45,6 +45,7 @@ pub struct Outgoing {
 
 /// A message, or bytes that may be none.
 #[derive(Debug, Clone)]
+#[allow(clippy::large_enum_variant)] // Short-lived; moved once or twice.
 pub enum Content {
     /// A message as its author made it.
     Message(Message),

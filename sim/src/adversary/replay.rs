@@ -69,13 +69,13 @@ impl Replay {
 
     /// The same step of the conversation, with the quorum vector of an older instance.
     fn with_old_vector(board: &mut Board, message: &Message) -> Option<Message> {
-        let old = board.kept.iter().filter(|old| {
+        let old = board.kept.iter().rev().find(|old| {
             old.kind() == message.kind()
                 && old.turn() == message.turn()
                 && old.inst() < message.inst()
                 && board.sender(old.inst().0) == board.sender(message.inst().0)
         });
-        match (message, old.last()?) {
+        match (message, old?) {
             (Message::Read(new), Message::Read(old)) => {
                 Some(Message::Read(Read { pol: old.pol.clone(), ..new.clone() }))
             }

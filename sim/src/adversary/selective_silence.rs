@@ -16,8 +16,8 @@ impl Strategy for SelectiveSilence {
     fn outgoing(&mut self, board: &mut Board, _: Slot, mut out: Vec<Outgoing>) -> Vec<Outgoing> {
         out.retain(|outgoing| {
             let named = outgoing.kind().is_some_and(|kind| self.kinds.contains(&kind));
-            !(named && self.victims.contains(&outgoing.to))
-                && !board.rng.per_mille(self.loss_per_mille)
+            let withheld = named && self.victims.contains(&outgoing.to);
+            !withheld && !board.rng.per_mille(self.loss_per_mille)
         });
         out
     }

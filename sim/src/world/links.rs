@@ -84,7 +84,10 @@ impl World {
         };
         let mut wanted = true;
         if !self.is_honest(to) {
-            self.board.instance = self.board.instance.max(message.inst().0);
+            // What faulty friends send says nothing about where the group is.
+            if self.is_honest(from) {
+                self.board.instance = self.board.instance.max(message.inst().0);
+            }
             wanted = self
                 .with_strategy(to, |strategy, board| strategy.incoming(board, to, from, &message))
                 .unwrap_or(true);
