@@ -158,3 +158,19 @@ fn gate_that_opens_after_drops_asks_for_what_is_missing() {
     assert_eq!(resumes(&net), before + 1);
     assert!(!net.core(1).peers[3].need);
 }
+
+#[test]
+fn connected_member_that_says_nothing_pins_one_window_only() {
+    let params = Params { t0_min_ms: 100, ..Params::default() };
+    let mut net = Net::with(5, params);
+    net.filter(|from, _, _| if from == Slot(4) { Verdict::Drop } else { Verdict::Pass });
+    work(&mut net, 300, 60, 4);
+    assert!(net.check_agreement(0..4) > 120);
+    for slot in 0..4 {
+        let stats = net.core(slot).stats();
+        let bound = crate::residence::KEEP + crate::duties::BULK_WINDOW + 2;
+        assert!(stats.instances as u64 <= bound && stats.loads == 0, "{stats:?}");
+        assert!(stats.parked_messages == 0 && stats.queued_commands <= 4, "{stats:?}");
+    }
+    net.check_no_residue(0..4);
+}

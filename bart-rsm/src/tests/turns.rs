@@ -144,3 +144,30 @@ fn sizes_of_answers_do_not_tell_what_was_accepted() {
         assert_eq!(sizes[&kind].len(), 1, "{kind:?}: {:?}", sizes[&kind]);
     }
 }
+
+/// The specification's `val_t < t` in L2 would leave slots 0, 2 and 4 and slot 3 blocked for ever.
+#[test]
+fn slow_leader_accepts_answers_from_members_that_accepted_in_a_later_turn() {
+    let params = Params { gamma_ms: 60_000, ..Params::default() };
+    let mut net = Net::with(5, params);
+    let mut reads = 0;
+    net.filter(move |from, _, message| {
+        let (no, turn, kind) = (message.inst(), message.turn(), message.kind());
+        if no != Instance(1) {
+            return Verdict::Pass;
+        }
+        // The sender is silent; the first READs of turn 1, led by slot 3, are lost.
+        let silent = from == Slot(1) && turn == Turn(0) && kind == Kind::Agree;
+        let read = from == Slot(3) && turn == Turn(1) && kind == Kind::Read;
+        reads += usize::from(read);
+        if silent || (read && reads <= 3) { Verdict::Drop } else { Verdict::Pass }
+    });
+    net.run(50_000);
+    let accepted = |net: &Net, slot: u16| net.core(slot).insts[&Instance(1)].acc_turn();
+    assert_eq!(accepted(&net, 0), Turn(2));
+    net.run(400_000);
+    let answer = net.core(0).insts[&Instance(1)].turns[&1].read_ack.clone();
+    assert_eq!(answer.unwrap().0.payload.val_turn, Turn(2));
+    assert!(net.check_agreement([0, 2, 3, 4]) > 5);
+    net.check_no_residue([0, 2, 3, 4]);
+}
