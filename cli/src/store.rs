@@ -29,6 +29,21 @@ impl ApiStore {
         Self { client, runtime, cancel }
     }
 
+    /// Too few sound chunks are no damage while their storers are away.
+    async fn too_few_are_up(&self, error: &ClientError) -> Option<StoreError> {
+        let ClientError::Api(api) = error else { return None };
+        if api.kind != "corrupt" {
+            return None;
+        }
+        let status = self.client.status().await.ok()?;
+        let up = status.members.iter().filter(|member| member.up).count();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        (up < status.needed).then(|| StoreError::NotEnoughMembers {
+            reached: count(up),
+            needed: count(status.needed),
+        })
+    }
+
     fn run<T, F>(&self, request: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, ClientError>>,
@@ -45,7 +60,9 @@ impl ApiStore {
                     Err(error) => error,
                 };
                 if !may_pass(&error) || started.elapsed() > PATIENCE {
-                    return Err(store_error(error));
+                    tracing::info!("the daemon says: {error}");
+                    let away = self.too_few_are_up(&error).await;
+                    return Err(away.unwrap_or_else(|| store_error(error)));
                 }
                 tracing::debug!("asking the daemon again: {error}");
                 tokio::time::sleep(PAUSE).await;
