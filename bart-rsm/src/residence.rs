@@ -110,8 +110,11 @@ impl Core {
 
     /// Folds decisions that the log's record does not know yet, and checks that none is missing.
     fn find_current(&mut self) -> Result<(), RestoreError> {
-        let first = Instance(self.log.next.0.saturating_sub(KEEP));
-        for no in first.0..self.log.next.0 {
+        // A crash may leave the log's record behind the instances', whose last ones were kept above.
+        let full = self.insts.len() as u64 > KEEP;
+        let lowest = self.insts.keys().next().filter(|_| full).map_or(0, |no| no.0);
+        let first = self.log.next.0.saturating_sub(KEEP).max(lowest);
+        for no in first..self.log.next.0 {
             if !self.insts.get(&Instance(no)).is_some_and(Inst::is_decided) {
                 return Err(RestoreError::Missing(RecordKey::Instance(Instance(no))));
             }
