@@ -6,7 +6,7 @@
 
 /// Buffers from this size on are mapped on their own, bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
-const MAPPED_FROM: i32 = 1 << 20;
+const MAPPED_FROM: i32 = 4 << 20;
 /// Arenas for everything smaller.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 4;

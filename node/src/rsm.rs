@@ -159,6 +159,9 @@ fn restore(
     rsm: &Rsm,
 ) -> Result<Core, NodeError> {
     let damaged = |detail: String| NodeError::Record { what: "the state machine", detail };
+    if let Some(alarm) = promises.get(Table::Applied, ALARM_KEY)? {
+        return Err(NodeError::Alarm(String::from_utf8_lossy(&alarm).into_owned()));
+    }
     let records = newest_records(promises)?;
     if let Some(bytes) = promises.get(Table::Applied, APPLIED_KEY)? {
         let (applied, state) =
@@ -207,6 +210,7 @@ fn newest_records(promises: &Promises) -> Result<Vec<Record>, NodeError> {
 }
 
 const APPLIED_KEY: &[u8] = b"state";
+const ALARM_KEY: &[u8] = b"alarm";
 
 fn encode_applied(applied: u64, state: &pib::State) -> Vec<u8> {
     let mut out = types::Writer::new();
@@ -408,13 +412,23 @@ impl Driver {
                         let _ = done.send(Err(SubmitError::Refused(reason.to_string())));
                     }
                 }
-                Effect::Alarm(alarm) => return Err(NodeError::Alarm(format!("{alarm:?}"))),
+                Effect::Alarm(alarm) => return Err(self.raise(&alarm.to_string()).await),
                 Effect::Persist(_) | Effect::Erase(_) | Effect::Load(_) | Effect::Apply { .. } => {
                     unreachable!("sorted out in `collect`")
                 }
             }
         }
         Ok(())
+    }
+
+    /// Makes the alarm durable: a member that saw disagreement must not sign again after a restart.
+    async fn raise(&self, alarm: &str) -> NodeError {
+        let (key, value) = (ALARM_KEY.to_vec(), Some(alarm.as_bytes().to_vec()));
+        let write = Write { table: Table::Applied, key, value };
+        match self.promises.commit(vec![write]).await {
+            Ok(()) => NodeError::Alarm(alarm.to_owned()),
+            Err(error) => error,
+        }
     }
 
     fn fault(&self, peer: Slot, fault: &str) {

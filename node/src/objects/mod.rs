@@ -34,7 +34,7 @@ use types::limits::OBJECT_LEN_MAX;
 use types::{Encode, Hash, Roster, Size, Slot};
 
 /// KiB of objects that may be in work at once, coded chunks included.
-const WORK_KIB_MAX: u32 = 192 * 1024;
+const WORK_KIB_MAX: u32 = 128 * 1024;
 /// Bytes of fetched objects kept in memory.
 const RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 
