@@ -168,7 +168,7 @@ fn unreadable_file_is_named_and_the_rest_is_backed_up_with_code_3() {
     let source = world.source(10);
     let locked = Path::new(&source).join("locked");
     std::fs::write(&locked, "secret").unwrap();
-    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0)).unwrap();
+    std::fs::set_permissions(&locked, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
     // Root reads every file but those of the kernel that can only be written.
     let (path, name) = match nix::unistd::geteuid().is_root() {
         true => ("/proc/self/clear_refs", "clear_refs"),

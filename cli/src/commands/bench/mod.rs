@@ -83,7 +83,7 @@ pub struct Rsm {
     #[arg(long, default_value = "1KiB", value_parser = parse_bytes)]
     command_size: u64,
     /// Commands that each member has on their way at once
-    #[arg(long, default_value_t = 32, value_name = "N")]
+    #[arg(long, default_value_t = 64, value_name = "N")]
     concurrency: u32,
 }
 
