@@ -4,7 +4,7 @@ use crate::check::Violation;
 use crate::scenario::Scenario;
 use crate::{Outcome, run_seed};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
@@ -18,6 +18,8 @@ pub struct Failure {
     pub seed: u64,
     /// The faulty members' strategy; empty when none was faulty.
     pub adversary: String,
+    /// The checkers that saw a violation.
+    pub checks: BTreeSet<&'static str>,
     /// What was violated.
     pub violations: Vec<String>,
     /// The one command that shows it again.
@@ -76,6 +78,7 @@ impl Summary {
             self.failures.push(Failure {
                 seed: scenario.seed,
                 adversary: outcome.adversary.to_owned(),
+                checks: outcome.violations.iter().map(|violation| violation.check).collect(),
                 violations: outcome.violations.iter().map(ToString::to_string).collect(),
                 replay: scenario.replay_command(),
             });

@@ -10,6 +10,9 @@ use std::fmt;
 /// Seeds run before looking whether one was caught.
 const BATCH: u64 = 16;
 
+/// Seeds run with the resolved rules at least, however fast the broken ones are caught.
+const RESOLVED_MIN: u64 = 32;
+
 /// What became of one broken rule set.
 #[derive(Debug, Clone)]
 pub struct Verdict {
@@ -35,10 +38,13 @@ impl fmt::Display for Verdict {
         let name = self.rules.name();
         match &self.caught {
             Some(failure) => {
+                let checks: Vec<&str> = failure.checks.iter().copied().collect();
                 writeln!(
                     out,
-                    "{name}: CAUGHT by seed {} after {} seeds",
-                    failure.seed, self.tried
+                    "{name}: CAUGHT by seed {} after {} seeds, by the checkers {}",
+                    failure.seed,
+                    self.tried,
+                    checks.join(", ")
                 )?;
                 for violation in failure.violations.iter().take(3) {
                     writeln!(out, "  {violation}")?;
@@ -50,7 +56,7 @@ impl fmt::Display for Verdict {
         if self.resolved.is_clean() {
             return write!(
                 out,
-                "  resolved rules over the same {} seeds: clean",
+                "  resolved rules over the same seeds ({} in all): clean",
                 self.resolved.seeds
             );
         }
@@ -102,6 +108,6 @@ pub fn check(rules: RuleSet, seeds: u64, jobs: usize) -> Result<Verdict, String>
         };
     }
     let resolved = Scenario { rules: RuleSet::Resolved, ..broken };
-    let resolved = campaign::run(&resolved, 0, tried, jobs)?;
+    let resolved = campaign::run(&resolved, 0, tried.max(RESOLVED_MIN), jobs)?;
     Ok(Verdict { rules, caught, tried, resolved })
 }

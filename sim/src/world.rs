@@ -23,7 +23,7 @@ use types::{Hash, Slot};
 /// Virtual time after the end of all trouble in which everything must be done.
 const SETTLE_MS: u64 = 40 * 3_600_000;
 /// Events of one run per member and instance.
-const EVENTS_PER_UNIT: u64 = 5_000;
+const EVENTS_PER_UNIT: u64 = 2_000;
 /// How often the end of the run is looked for, in events.
 const LOOK_EVERY: u64 = 32;
 
