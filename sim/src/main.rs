@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
 use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Deterministic simulation of a whole PIB group, with faulty members, from a seed.
@@ -181,8 +182,12 @@ fn print_summary(summary: &Summary) {
 fn replay(args: &ReplayArgs) -> Result<bool, String> {
     let scenario = Scenario { told: args.trace, ..args.scenario.scenario(args.seed) };
     let outcome = sim::run_seed(&scenario)?;
+    let mut out = std::io::stdout().lock();
     for line in &outcome.story {
-        println!("{line}");
+        // Whoever reads only the beginning closes the pipe; that is no error of ours.
+        if writeln!(out, "{line}").is_err() {
+            return Ok(outcome.violations.is_empty());
+        }
     }
     println!(
         "seed {}: {:?}, {} instances decided, {} NULL, {} messages, trace {}",
