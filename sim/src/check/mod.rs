@@ -18,6 +18,8 @@ mod integrity;
 mod memory;
 mod sign_once;
 mod termination;
+#[cfg(test)]
+mod tests;
 
 /// Something that an honest member did, or that was done to it.
 #[derive(Debug)]
