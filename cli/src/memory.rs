@@ -7,6 +7,10 @@
 /// Buffers from this size on are mapped on their own, bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_FROM: i32 = 4 << 20;
+/// Free bytes at the end of an arena that are kept. A fixed mmap threshold also freezes this at
+/// 128 KiB, which would give back and fault in the same pages for every file of a backup.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const KEPT: i32 = 8 << 20;
 /// Arenas for everything smaller.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 4;
@@ -19,6 +23,7 @@ pub fn bound() {
     // exists. A refused parameter leaves the default, which is merely larger.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
     }
 }
