@@ -11,10 +11,6 @@ const MAPPED_FROM: i32 = 4 << 20;
 /// 128 KiB, which would give back and fault in the same pages for every file of a backup.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const KEPT: i32 = 8 << 20;
-/// Free bytes at the end of an arena that it keeps. A fixed mmap threshold would leave this at
-/// 128 KiB, and every compressor's work space would be given back and faulted in again per file.
-#[cfg(all(target_os = "linux", target_env = "gnu"))]
-const KEPT: i32 = 8 << 20;
 /// Arenas for everything smaller.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const ARENAS: i32 = 4;
@@ -27,7 +23,6 @@ pub fn bound() {
     // exists. A refused parameter leaves the default, which is merely larger.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_FROM);
-        libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         libc::mallopt(libc::M_TRIM_THRESHOLD, KEPT);
         libc::mallopt(libc::M_ARENA_MAX, ARENAS);
     }
