@@ -24,6 +24,8 @@ use types::{Hash, Slot};
 const SETTLE_MS: u64 = 40 * 3_600_000;
 /// Events of one run per member and instance.
 const EVENTS_PER_UNIT: u64 = 2_000;
+/// Events of one run per link and second of trouble.
+const EVENTS_PER_LINK_SECOND: u64 = 14;
 /// How often the end of the run is looked for, in events.
 const LOOK_EVERY: u64 = 32;
 
@@ -168,7 +170,10 @@ impl World {
             self.boot(seat);
         }
         let last_ms = self.plan.calm_from_ms + SETTLE_MS;
-        let events_max = EVENTS_PER_UNIT * self.nodes as u64 * (self.target + self.nodes as u64);
+        let nodes = self.nodes as u64;
+        // While one member is away the others go on, so time in trouble counts too.
+        let events_max = EVENTS_PER_UNIT * nodes * (self.target + nodes)
+            + EVENTS_PER_LINK_SECOND * nodes * nodes * self.plan.calm_from_ms / 1_000;
         let mut events = 0;
         let stop = loop {
             if self.checks.is_violated() || !self.broken.is_empty() {
