@@ -156,8 +156,8 @@ impl Session {
         RepoOptions {
             // Validated to be at most 48 MiB.
             pack_bytes: u32::try_from(limits.pack_size).unwrap_or(u32::MAX),
-            // The daemon compares every object with its name before it codes it.
-            extra_verify: false,
+            // Every blob is decrypted again before it is packed: a backup may be the only copy.
+            extra_verify: true,
             ..RepoOptions::default()
         }
     }

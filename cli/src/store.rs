@@ -48,7 +48,8 @@ impl ApiStore {
     where
         F: Future<Output = Result<T, ClientError>>,
     {
-        let started = Instant::now();
+        // From the first failure: an object may be on its way for long before the daemon restarts.
+        let mut failing: Option<Instant> = None;
         self.runtime.block_on(async {
             loop {
                 let answer = tokio::select! {
@@ -59,7 +60,8 @@ impl ApiStore {
                     Ok(value) => return Ok(value),
                     Err(error) => error,
                 };
-                if !may_pass(&error) || started.elapsed() > PATIENCE {
+                let since = failing.get_or_insert_with(Instant::now);
+                if !may_pass(&error) || since.elapsed() > PATIENCE {
                     tracing::info!("the daemon says: {error}");
                     let away = self.too_few_are_up(&error).await;
                     return Err(away.unwrap_or_else(|| store_error(error)));
@@ -130,7 +132,11 @@ impl ObjectStore for ApiStore {
 
     fn remove(&self, kind: ObjectKind, id: ObjectId) -> Result<(), StoreError> {
         let hex = id.to_hex();
-        self.run(|| self.client.remove(kind.as_str(), &hex))
+        match self.run(|| self.client.remove(kind.as_str(), &hex)) {
+            // The answer to an earlier attempt was lost: what was asked for is the case.
+            Err(StoreError::NotFound) => Ok(()),
+            other => other,
+        }
     }
 }
 

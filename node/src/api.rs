@@ -29,11 +29,15 @@ use serde::Deserialize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::UnixListener;
 use types::Hash;
 use types::limits::OBJECT_LEN_MAX;
 
 type App = State<Arc<Daemon>>;
+
+/// How long a command may take to be decided; it takes milliseconds while enough members are up.
+const DECISION_MAX: Duration = Duration::from_secs(60);
 
 /// Binds the socket; one left behind by a killed daemon is replaced (the folder lock is held).
 pub fn bind(path: &FilePath) -> Result<UnixListener, NodeError> {
@@ -134,21 +138,35 @@ async fn remove(State(daemon): App, Path((kind, id)): Path<(String, String)>) ->
         Ok(key) => key,
         Err(response) => return *response,
     };
-    match daemon.objects().remove(key).await {
-        Ok(()) => StatusCode::NO_CONTENT.into_response(),
-        Err(error) => object_error(&error),
+    let work = tokio::spawn(async move { daemon.objects().remove(key).await });
+    match work.await {
+        Ok(Ok(())) => StatusCode::NO_CONTENT.into_response(),
+        Ok(Err(error)) => object_error(&error),
+        Err(error) => internal(&error.to_string()),
     }
 }
 
 async fn witness(State(daemon): App) -> Response {
     match daemon.objects().witness_command().await {
-        Ok(command) => committed(daemon.rsm().submit(command).await),
+        Ok(command) => decided(&daemon, command).await,
         Err(error) => internal(&error.to_string()),
     }
 }
 
 async fn submit(State(daemon): App, command: Bytes) -> Response {
-    committed(daemon.rsm().submit(command.to_vec()).await)
+    decided(&daemon, command.to_vec()).await
+}
+
+async fn decided(daemon: &Daemon, command: Vec<u8>) -> Response {
+    match tokio::time::timeout(DECISION_MAX, daemon.rsm().submit(command)).await {
+        Ok(outcome) => committed(outcome),
+        Err(_) => problem(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            "the group has not decided the command; it stays queued",
+            "run `pib status` to see who is away; all objects that were stored are safe",
+        ),
+    }
 }
 
 fn committed(outcome: Result<types::Instance, SubmitError>) -> Response {
@@ -224,6 +242,7 @@ fn object_error(error: &ObjectError) -> Response {
         }
         ObjectError::Unreadable { .. } => (StatusCode::BAD_GATEWAY, "corrupt"),
         ObjectError::Conflict(_) => (StatusCode::CONFLICT, "bad_request"),
+        ObjectError::WrongName(_) => (StatusCode::BAD_REQUEST, "bad_request"),
         ObjectError::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "bad_request"),
         ObjectError::Node(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
     };

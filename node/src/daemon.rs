@@ -92,13 +92,14 @@ pub async fn run(
         net: net.clone(),
         clock,
     })?;
+    let failing = promises.clone();
     let (stop, stopped) = watch::channel(false);
     let daemon = Arc::new(Daemon {
         ticket: config.ticket,
         slot,
         clock,
         net: net.clone(),
-        rsm,
+        rsm: rsm.clone(),
         objects: objects.clone(),
         storer: storer.clone(),
         promises,
@@ -107,7 +108,7 @@ pub async fn run(
     let listener = api::bind(&config.data.join("api.sock"))?;
     tracing::info!(group = daemon.ticket.genesis().name(), %slot, "member is running");
     let answers = tokio::spawn(storer.clone().serve(requests));
-    let upkeep = tokio::spawn(upkeep::run(objects, storer, stopped.clone()));
+    let upkeep = tokio::spawn(upkeep::run(objects, storer, rsm, stopped.clone()));
     let api_stop = stopped.clone();
     let mut served = tokio::spawn(api::serve(listener, daemon.clone(), wait_for_stop(api_stop)));
 
@@ -115,6 +116,7 @@ pub async fn run(
         () = shutdown => Ok(()),
         () = wait_for_stop(stopped) => Ok(()),
         ended = &mut rsm_ended => ended.unwrap_or_else(|_| Err(NodeError::Alarm("its thread died".into()))),
+        error = failing.failed() => Err(error),
         served = &mut served => Err(NodeError::Net(format!("the local API ended: {served:?}"))),
     };
     tracing::info!("member is stopping");

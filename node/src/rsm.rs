@@ -16,7 +16,7 @@ use net::{Class, Net, NetEvent};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::{mpsc, oneshot};
-use types::{Decode, Encode, Hash, Instance, Slot};
+use types::{Decode, Encode, Hash, Instance, Slot, Stamp};
 
 /// Inputs taken in one pass.
 const DRAIN_MAX: usize = 256;
@@ -46,6 +46,7 @@ struct Submission {
 struct Shared {
     state: pib::State,
     decided: u64,
+    tau: Stamp,
     nulls: u64,
     commands: u64,
     command_bytes: u64,
@@ -78,6 +79,12 @@ impl Rsm {
     /// Instances decided and applied here since the group began.
     pub fn decided(&self) -> u64 {
         self.lock().decided
+    }
+
+    /// The log's own time: a median of the members' clocks (specification 5.2). 0 until something
+    /// was decided since the daemon started.
+    pub fn tau(&self) -> Stamp {
+        self.lock().tau
     }
 
     /// Unprovable wrongs of peers since the daemon started.
@@ -338,8 +345,17 @@ impl Driver {
                         let input = self.load(key, pass)?;
                         steps.push_back(self.core.handle(self.now(), input));
                     }
-                    Effect::Apply { inst, sender, proposal, .. } => {
+                    Effect::Apply { inst, sender, proposal, tau } => {
+                        self.rsm.lock().tau = tau;
                         self.apply(inst, sender, proposal.as_deref());
+                    }
+                    Effect::Alarm(alarm) => {
+                        // Durable with whatever led to it: a member that saw disagreement must
+                        // not sign again after a restart.
+                        let value = Some(alarm.to_string().into_bytes());
+                        let key = ALARM_KEY.to_vec();
+                        pass.writes.push(Write { table: Table::Applied, key, value });
+                        pass.later.push(Effect::Alarm(alarm));
                     }
                     other => pass.later.push(other),
                 }
@@ -412,23 +428,13 @@ impl Driver {
                         let _ = done.send(Err(SubmitError::Refused(reason.to_string())));
                     }
                 }
-                Effect::Alarm(alarm) => return Err(self.raise(&alarm.to_string()).await),
+                Effect::Alarm(alarm) => return Err(NodeError::Alarm(alarm.to_string())),
                 Effect::Persist(_) | Effect::Erase(_) | Effect::Load(_) | Effect::Apply { .. } => {
                     unreachable!("sorted out in `collect`")
                 }
             }
         }
         Ok(())
-    }
-
-    /// Makes the alarm durable: a member that saw disagreement must not sign again after a restart.
-    async fn raise(&self, alarm: &str) -> NodeError {
-        let (key, value) = (ALARM_KEY.to_vec(), Some(alarm.as_bytes().to_vec()));
-        let write = Write { table: Table::Applied, key, value };
-        match self.promises.commit(vec![write]).await {
-            Ok(()) => NodeError::Alarm(alarm.to_owned()),
-            Err(error) => error,
-        }
     }
 
     fn fault(&self, peer: Slot, fault: &str) {

@@ -15,11 +15,15 @@ use pib::{Request, Response, Storer, StorerConfig, Unavailable};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::Semaphore;
-use types::{Hash, Roster, Size, Slot};
+use std::time::Duration;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use types::{Hash, Roster, Size, Slot, Stamp};
 
 /// Requests in work at once. Each holds one chunk in memory.
 const WORK_MAX: usize = 16;
+/// How long an answer may wait for room on its link. No place in the work is held meanwhile, so a
+/// member that does not read what it asked for holds up nobody else.
+const ROOM_MAX: Duration = Duration::from_secs(60);
 
 /// The service.
 pub struct StorerService {
@@ -29,7 +33,8 @@ pub struct StorerService {
     bodies: Bodies,
     clock: Clock,
     faults: AtomicU64,
-    work: Arc<Semaphore>,
+    skew_ms: u64,
+    work: Semaphore,
 }
 
 impl StorerService {
@@ -44,6 +49,7 @@ impl StorerService {
         let damaged = |detail: String| NodeError::Record { what: "the StoreList", detail };
         let mut records = Vec::new();
         promises.scan(Table::Held, |key, value| records.push((key.to_vec(), value.to_vec())))?;
+        let skew_ms = config.rules.skew_ms;
         let storer = Storer::restore(config, records).map_err(|e| damaged(e.to_string()))?;
         let promised: BTreeSet<String> = storer.files().map(|file| file.to_string()).collect();
         match bodies.sweep(&promised) {
@@ -58,19 +64,17 @@ impl StorerService {
             bodies,
             clock,
             faults: AtomicU64::new(0),
-            work: Arc::new(Semaphore::new(WORK_MAX)),
+            skew_ms,
+            work: Semaphore::new(WORK_MAX),
         }))
     }
 
     /// Answers requests until the links end.
     pub async fn serve(self: Arc<Self>, mut requests: RequestReceiver) {
         while let Some(incoming) = requests.recv().await {
-            let Ok(permit) = self.work.clone().acquire_owned().await else { return };
+            // The network bounds the requests of each member that are not answered.
             let service = self.clone();
-            tokio::spawn(async move {
-                service.answer(incoming).await;
-                drop(permit);
-            });
+            tokio::spawn(async move { service.answer(incoming).await });
         }
     }
 
@@ -89,16 +93,24 @@ impl StorerService {
         self.faults.load(Ordering::Relaxed)
     }
 
-    /// Lets go of what is over by this member's clock.
-    pub async fn expire(&self) -> Result<(), NodeError> {
+    /// Lets go of what is over by this member's clock, and by the group's as well: a clock of this
+    /// machine that runs ahead must not destroy what was promised. `group_time` is that of the log.
+    pub async fn expire(&self, group_time: Stamp) -> Result<(), NodeError> {
         let (files, ticket) = {
             let mut storer = self.lock();
-            let (records, files) = storer.expire(self.clock.wall());
+            let now = self.clock.wall().min(Stamp(group_time.0.saturating_add(self.skew_ms)));
+            let (records, files) = storer.expire(now);
             (files, self.enqueue(records))
         };
         ticket.durable().await?;
         self.remove(files).await;
         Ok(())
+    }
+
+    /// A place in the work; waits until one is free.
+    async fn place(&self) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.work.acquire().await.ok()
     }
 
     fn lock(&self) -> MutexGuard<'_, Storer> {
@@ -148,6 +160,7 @@ impl StorerService {
         info: &types::Verified<types::Signed<pib::StoreInfo>>,
         body: Bytes,
     ) -> Result<(Response, Bytes), NodeError> {
+        let _place = self.place().await;
         let hashed = body.clone();
         let hash = blocking(move || Hash::of(&hashed)).await?;
         let now = self.clock.wall();
@@ -169,10 +182,12 @@ impl StorerService {
                 Ok(()) => storer.on_written(self.clock.wall(), &place),
                 Err(_) => storer.on_write_failed(&place),
             };
-            step = ended.map_err(|error| NodeError::Record {
+            let mut ended = ended.map_err(|error| NodeError::Record {
                 what: "the StoreList",
                 detail: error.to_string(),
             })?;
+            ended.remove.append(&mut step.remove);
+            step = ended;
             ticket = self.enqueue(std::mem::take(&mut step.records));
         }
         ticket.durable().await?;
@@ -216,9 +231,11 @@ impl StorerService {
             Reply::Answer(response) => Ok((response, Bytes::new())),
             Reply::Read { file, hash, size, confirm } => {
                 // Room for the answer first, so that memory is bounded by what the link takes.
-                if responder.reserve(size.0 as usize).await.is_err() {
+                let room = tokio::time::timeout(ROOM_MAX, responder.reserve(size.0 as usize));
+                if !matches!(room.await, Ok(Ok(()))) {
                     return Ok((Response::Unavailable(Unavailable::Busy), Bytes::new()));
                 }
+                let _place = self.place().await;
                 Ok(match self.read(file, hash, size).await? {
                     Some(body) => (confirm, body),
                     None => (Storer::on_body_unavailable(), Bytes::new()),

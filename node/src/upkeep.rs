@@ -2,6 +2,7 @@
 //! interrupted stores finished or given up.
 
 use crate::objects::Objects;
+use crate::rsm::Rsm;
 use crate::storer::StorerService;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ const FIRST: Duration = Duration::from_secs(3);
 pub async fn run(
     objects: Arc<Objects>,
     storer: Arc<StorerService>,
+    rsm: Rsm,
     mut stopped: watch::Receiver<bool>,
 ) {
     let mut pause = FIRST;
@@ -28,16 +30,20 @@ pub async fn run(
         }
         pause = ROUND;
         // A failure of the store of promises ends the daemon elsewhere; here it ends the round.
-        if let Err(error) = round(&objects, &storer).await {
+        if let Err(error) = round(&objects, &storer, &rsm).await {
             tracing::error!(%error, "upkeep stops until the next round");
         }
     }
 }
 
-async fn round(objects: &Objects, storer: &StorerService) -> Result<(), crate::NodeError> {
+async fn round(
+    objects: &Objects,
+    storer: &StorerService,
+    rsm: &Rsm,
+) -> Result<(), crate::NodeError> {
     objects.deliver_withdrawals().await?;
     objects.renew().await?;
     objects.finish_interrupted().await?;
     objects.expire().await?;
-    storer.expire().await
+    storer.expire(rsm.tau()).await
 }

@@ -103,6 +103,9 @@ pub enum RejectFlaw {
     /// A cited StoreInfo names another storer.
     #[error("a cited statement names another storer")]
     OtherStorer,
+    /// A cited StoreInfo was signed by the storer itself.
+    #[error("a cited statement is the storer's own")]
+    SelfOwned,
     /// A tombstone occupies nothing.
     #[error("a cited statement is a tombstone")]
     Tombstone,
@@ -163,6 +166,10 @@ fn cited_bytes(
     for info in proof {
         if info.payload.storer != reject.header.slot {
             return Err(RejectFlaw::OtherStorer);
+        }
+        // A member does not store on itself; otherwise it could mint its own fullness.
+        if info.header.slot == reject.header.slot {
+            return Err(RejectFlaw::SelfOwned);
         }
         if info.payload.op == Op::Tombstone {
             return Err(RejectFlaw::Tombstone);

@@ -66,9 +66,11 @@ impl Blob {
         Self { number, len }
     }
 
-    /// Its name.
+    /// Its name: the SHA-256 of its contents, as the snapshot library names objects.
     pub fn id(&self) -> String {
-        blake3::hash(&self.number.to_le_bytes()).to_hex().to_string()
+        use sha2::Digest;
+        let digest = sha2::Sha256::digest(self.body());
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Its contents.

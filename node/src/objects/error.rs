@@ -50,6 +50,11 @@ pub enum ObjectError {
     /// The name is taken by other content.
     #[error("{0} is already stored with other content")]
     Conflict(ObjectKey),
+    /// The content is not what the name says.
+    #[error(
+        "the content of {0} is not what its name says; it was damaged on the way to the daemon"
+    )]
+    WrongName(ObjectKey),
     /// Larger than an object may be.
     #[error("the object has {len} bytes, more than the limit of {max}")]
     TooLarge {
@@ -84,6 +89,9 @@ impl ObjectError {
                 "run `pib status` to see who is away and try again when they are back; name members whose chunks are bad to the group's administrator"
             }
             Self::Conflict(_) => "remove the object first",
+            Self::WrongName(_) => {
+                "run the same command again; if it happens again, test this machine's memory"
+            }
             Self::TooLarge { .. } => "use a smaller pack size",
             Self::Node(_) => "look at the daemon's log; nothing that was acknowledged is lost",
         }

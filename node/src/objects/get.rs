@@ -11,12 +11,13 @@ use pib::{ChunkRef, Fault, ObjectKey, ObjectKind, Outcome, Owner, Request, Respo
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
-use types::Encode;
 
 /// A chunk that has not come after this long is asked for elsewhere as well.
 const HEDGE: Duration = Duration::from_secs(2);
-/// Longest wait for one chunk.
+/// Longest wait for one chunk, beside the time that its bytes take.
 const CHUNK_MAX: Duration = Duration::from_secs(30);
+/// The slowest link that is waited for, bytes a second.
+pub(super) const SLOW_BYTES_S: u64 = 16 * 1024;
 /// How often members that are away are looked for again.
 const RETRY: Duration = Duration::from_millis(200);
 /// A fetch gives up after this long even if its member's patience for stores is longer.
@@ -41,13 +42,14 @@ impl Objects {
     }
 
     fn at_hand(&self, key: ObjectKey) -> Option<Bytes> {
+        lock(&self.owner).info(&key)?;
         if let Some(body) = lock(&self.recent).get(&key) {
             return Some(body);
         }
-        if key.kind == ObjectKind::Pack || lock(&self.owner).info(&key).is_none() {
+        if key.kind == ObjectKind::Pack {
             return None;
         }
-        self.cache.get(&key.to_bytes())
+        self.cache.get(&self.copy_name(&key)?)
     }
 
     async fn fetch(&self, set: &ChunkSet) -> Result<Bytes, ObjectError> {
@@ -134,7 +136,9 @@ impl Objects {
         };
         ticket.durable().await?;
         let head = Bytes::from(Request::retrieve(&fetch.request).head());
-        let frame = match self.net.request(chunk.slot, vec![head], CHUNK_MAX).await {
+        // A slow link is not a dead one: the larger the chunk, the longer it may take.
+        let wait = CHUNK_MAX + Duration::from_secs(chunk.size.0 / SLOW_BYTES_S);
+        let frame = match self.net.request(chunk.slot, vec![head], wait).await {
             Ok(frame) => frame,
             Err(error) => return Ok(Err(error.to_string())),
         };

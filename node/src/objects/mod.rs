@@ -110,7 +110,9 @@ impl Objects {
         let mut records = Vec::new();
         // Receipts stay on disk: they are most of the bytes, and are read when a chunk is fetched.
         config.promises.scan(Table::Own, |key, value| {
-            if !Owner::is_cold(key) {
+            if Owner::is_key_only(key) {
+                records.push((key.to_vec(), Vec::new()));
+            } else if !Owner::is_cold(key) {
                 records.push((key.to_vec(), value.to_vec()));
             }
         })?;
@@ -149,14 +151,18 @@ impl Objects {
     /// Removes an object: off the list now and durably; the storers are told by the upkeep.
     pub async fn remove(&self, key: ObjectKey) -> Result<(), ObjectError> {
         let _claim = self.claim(key).await;
+        self.remove_claimed(key).await
+    }
+
+    /// The same for a caller that has claimed the object.
+    async fn remove_claimed(&self, key: ObjectKey) -> Result<(), ObjectError> {
         let ticket = {
             let mut owner = lock(&self.owner);
             let records = owner.remove(self.clock.wall(), &key).map_err(|e| from_core(key, e))?;
             self.enqueue(records)
         };
-        ticket.durable().await?;
         lock(&self.recent).remove(&key);
-        self.cache.remove(&key.to_bytes());
+        ticket.durable().await?;
         self.removed.notify_one();
         self.summary_changed();
         Ok(())
@@ -232,6 +238,12 @@ impl Objects {
         tracing::warn!(peer = self.name(slot), what, "a chunk did not come back as promised");
     }
 
+    /// The name of a copy of this version of an object.
+    fn copy_name(&self, key: &ObjectKey) -> Option<Vec<u8>> {
+        let stamp = lock(&self.owner).lookup(key)?.stamp;
+        Some([key.to_bytes(), stamp.to_bytes()].concat())
+    }
+
     fn check_len(len: usize) -> Result<(), ObjectError> {
         if len > OBJECT_LEN_MAX {
             return Err(ObjectError::TooLarge { len: len as u64, max: OBJECT_LEN_MAX as u64 });
@@ -241,8 +253,10 @@ impl Objects {
 
     /// Keeps what was just stored or fetched: small metadata on disk, anything in memory.
     fn remember(&self, key: ObjectKey, body: &Bytes, in_memory: bool) {
-        if key.kind != ObjectKind::Pack {
-            self.cache.put(&key.to_bytes(), body);
+        if key.kind != ObjectKind::Pack
+            && let Some(name) = self.copy_name(&key)
+        {
+            self.cache.put(&name, body);
         }
         if in_memory {
             lock(&self.recent).put(key, body.clone());

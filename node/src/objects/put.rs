@@ -1,13 +1,14 @@
 //! Storing an object: plan, code, reserve, send, collect receipts, replace who does not answer.
 
 use super::error::{ObjectError, from_core};
+use super::get::SLOW_BYTES_S;
 use super::{Objects, lock};
 use crate::error::NodeError;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pib::{
-    Applied, Candidate, Chunk, Errand, ErrandStep, ObjectKey, PutPlan, Request, Response, Target,
-    Unavailable, check_store,
+    Applied, Candidate, Chunk, Errand, ErrandStep, ObjectKey, ObjectKind, PutPlan, Request,
+    Response, Target, Unavailable, check_store,
 };
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
@@ -35,19 +36,37 @@ impl Objects {
         if let Some(info) = known
             && info.is_stored()
         {
-            let same = info.len == body.len() as u64;
+            // Entered does not mean durable yet: the store that did it may still be waiting.
+            self.promises.barrier().await?;
+            let same = info.len == body.len() as u64 && !self.has_lapsed(&key);
             return if same { Ok(false) } else { Err(ObjectError::Conflict(key)) };
+        }
+        let checked = body.clone();
+        let named = tokio::task::spawn_blocking(move || is_named(key, &checked)).await;
+        if !named.unwrap_or(false) {
+            return Err(ObjectError::WrongName(key));
         }
         // The object, and x/(x-f) of it as chunks.
         let coded = body.len() / (self.x - self.f).max(1) * self.x;
         let _room = self.room(body.len() + coded).await;
-        let deadline = Instant::now() + self.patience;
-        let mut plan = self.plan(key, body.len() as u64, deadline).await?;
-        let chunks = self.code(&plan, body.clone()).await?;
+        let mut plan = self.plan(key, body.len() as u64, Instant::now() + self.patience).await?;
+        let mut chunks = self.code(&plan, body.clone()).await?;
         let mut failures = Vec::new();
         loop {
-            let step = self.reserve(&plan, &chunks).await?;
-            let failed = self.deliver_all(step, deadline).await?;
+            let step = match self.reserve(&plan, &chunks).await {
+                // Left from a store of other content that never came to its end, for which only
+                // the repository's config has a chance: it has a fixed name.
+                Err(ObjectError::Conflict(_)) if self.is_leftover(&key) => {
+                    self.remove_claimed(key).await?;
+                    let until = Instant::now() + self.patience;
+                    plan = self.plan(key, body.len() as u64, until).await?;
+                    chunks = self.code(&plan, body.clone()).await?;
+                    continue;
+                }
+                other => other?,
+            };
+            // A storer of its own time for each attempt: one that is silent leaves some to the next.
+            let failed = self.deliver_all(step, Instant::now() + self.attempt()).await?;
             if failed.is_empty() {
                 self.remember(key, &body, false);
                 self.summary_changed();
@@ -57,6 +76,24 @@ impl Objects {
                 self.move_chunk(&mut plan, &failure, &mut failures).await?;
             }
         }
+    }
+
+    /// How long one storer may take: all the patience there is if nobody else could take its chunk.
+    fn attempt(&self) -> Duration {
+        let others = self.roster.live().count().saturating_sub(1);
+        if others > self.x { self.patience / 4 } else { self.patience }
+    }
+
+    /// Never readable, hence never acknowledged.
+    fn is_leftover(&self, key: &ObjectKey) -> bool {
+        lock(&self.owner).info(key).is_some_and(|info| !info.is_readable())
+    }
+
+    /// Whether a lease is over, so that a storer may have let go.
+    fn has_lapsed(&self, key: &ObjectKey) -> bool {
+        let now = self.clock.wall();
+        let set = lock(&self.owner).lookup(key);
+        set.is_some_and(|set| set.chunks.iter().any(|chunk| chunk.relies_until < now))
     }
 
     /// Waits for enough members, until the deadline.
@@ -70,6 +107,9 @@ impl Objects {
             let candidates = self.candidates();
             let planned = lock(&self.owner).plan_put(self.clock.wall(), key, len, &candidates);
             match planned {
+                Err(pib::Error::ContentDiffers(_)) if self.is_leftover(&key) => {
+                    self.remove_claimed(key).await?;
+                }
                 Ok(plan) => return Ok(plan),
                 Err(pib::Error::NotEnoughMembers { reached, needed }) => {
                     if Instant::now() >= deadline {
@@ -202,7 +242,8 @@ impl Objects {
     ) -> Result<Result<(), String>, NodeError> {
         let head = Bytes::from(Request::store(&errand.info).head());
         loop {
-            let limit = (Instant::now() + ANSWER_MAX).min(deadline);
+            let slow = Duration::from_secs(errand.body.len() as u64 / SLOW_BYTES_S);
+            let limit = (Instant::now() + ANSWER_MAX + slow).min(deadline);
             let wait = limit.saturating_duration_since(Instant::now());
             let parts = vec![head.clone(), errand.body.clone()];
             let answer = timeout_at(limit, self.net.request(errand.to, parts, wait)).await;
@@ -234,8 +275,15 @@ impl Objects {
         if let Response::Unavailable(Unavailable::Busy | Unavailable::NotYet) = response {
             return Ok(Answer::Again("is busy".into()));
         }
-        let now = self.clock.wall();
-        let outcome = check_store(&self.rules, &self.roster, now, &errand.info, response);
+        // A proof of fullness may cite very many statements.
+        let (rules, roster, now) = (self.rules, self.roster.clone(), self.clock.wall());
+        let info = errand.info.clone();
+        let check = move || check_store(&rules, &roster, now, &info, response);
+        let outcome =
+            tokio::task::spawn_blocking(check).await.map_err(|error| NodeError::Record {
+                what: "own objects",
+                detail: format!("checking an answer stopped: {error}"),
+            })?;
         let (applied, ticket) = {
             let mut owner = lock(&self.owner);
             let step = owner.apply(errand, outcome).map_err(|error| NodeError::Record {
@@ -268,6 +316,13 @@ impl Objects {
             }
         })
     }
+}
+
+/// Objects are named by the SHA-256 of their contents, but for the repository's config. A difference
+/// is damage on the way here, which must not be stored as if it were the object.
+fn is_named(key: ObjectKey, body: &[u8]) -> bool {
+    use sha2::Digest;
+    key.kind == ObjectKind::Config || sha2::Sha256::digest(body).as_slice() == key.id.as_bytes()
 }
 
 enum Answer {

@@ -35,6 +35,7 @@ impl Summary {
 #[derive(Default)]
 pub(super) struct Cached {
     made_ms: Option<u64>,
+    cost_ms: u64,
     summary: Arc<Summary>,
 }
 
@@ -43,8 +44,9 @@ impl Objects {
     pub fn summary(&self) -> Arc<Summary> {
         let now = self.clock.mono().0;
         let mut cached = lock(&self.summary);
-        if cached.made_ms.is_none_or(|made| now >= made + AGE_MAX_MS) {
+        if cached.made_ms.is_none_or(|made| now >= made + AGE_MAX_MS.max(50 * cached.cost_ms)) {
             cached.summary = Arc::new(self.summarize());
+            cached.cost_ms = self.clock.mono().0 - now;
             cached.made_ms = Some(now);
         }
         cached.summary.clone()
@@ -54,19 +56,24 @@ impl Objects {
     pub(super) fn summary_changed(&self) {
         let now = self.clock.mono().0;
         let mut cached = lock(&self.summary);
-        if cached.made_ms.is_some_and(|made| now > made + AGE_MAX_MS / 10) {
+        // However many objects there are, it takes a small share of the time.
+        let age_min = (AGE_MAX_MS / 10).max(50 * cached.cost_ms);
+        if cached.made_ms.is_some_and(|made| now > made + age_min) {
             cached.made_ms = None;
         }
     }
 
     fn summarize(&self) -> Summary {
+        let now = self.clock.wall();
         let owner = lock(&self.owner);
         let mut summary = Summary::default();
         for set in owner.sets() {
             let mut holders = 0u64;
             summary.objects += 1;
             for chunk in set.chunks.iter().filter(|chunk| chunk.standing == Standing::Held) {
-                holders |= 1 << chunk.slot.0;
+                if chunk.relies_until >= now {
+                    holders |= 1 << chunk.slot.0;
+                }
                 *summary.bytes_at.entry(chunk.slot).or_default() += chunk.size.0;
                 let end = summary.first_lease_end.get_or_insert(chunk.relies_until);
                 *end = (*end).min(chunk.relies_until);

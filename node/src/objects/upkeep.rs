@@ -5,11 +5,13 @@ use crate::error::NodeError;
 use futures_util::FutureExt;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pib::{Errand, ObjectKey};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::Instant;
+use types::Slot;
 
-/// Requests on their way at once.
-const PARALLEL: usize = 16;
+/// Requests on their way to one storer at once.
+const PARALLEL: usize = 4;
 /// Withdrawals or renewed objects taken in one go.
 const BATCH: usize = 256;
 /// How long one request may take; the next round asks again.
@@ -20,6 +22,8 @@ const INTERRUPTED_MS: u64 = 10 * 60 * 1000;
 impl Objects {
     /// Tells storers that are up what this member no longer needs.
     pub async fn deliver_withdrawals(&self) -> Result<(), NodeError> {
+        // A removal is in the list as soon as it is decided, and may not be durable yet.
+        self.promises.barrier().await?;
         for slot in self.up() {
             let mut after = None;
             loop {
@@ -62,20 +66,40 @@ impl Objects {
         }
     }
 
-    /// Whether all were done.
+    /// Whether all were done. Each storer has a queue of its own, which ends at its first failure:
+    /// one that does not answer costs the others nothing and itself one wait.
     async fn send_all(&self, errands: &[Errand]) -> Result<bool, NodeError> {
-        let deadline = Instant::now() + ANSWER;
+        let mut queues: BTreeMap<Slot, Vec<&Errand>> = BTreeMap::new();
+        for errand in errands {
+            queues.entry(errand.to).or_default().push(errand);
+        }
+        let mut running = FuturesUnordered::new();
+        for queue in queues.into_values() {
+            running.push(self.send_queue(queue).boxed());
+        }
         let mut all = true;
-        for some in errands.chunks(PARALLEL) {
+        while let Some(outcome) = running.next().await {
+            all &= outcome?;
+        }
+        Ok(all)
+    }
+
+    async fn send_queue(&self, queue: Vec<&Errand>) -> Result<bool, NodeError> {
+        for some in queue.chunks(PARALLEL) {
+            let deadline = Instant::now() + ANSWER;
             let mut running = FuturesUnordered::new();
             for errand in some {
                 running.push(self.deliver(errand, deadline).boxed());
             }
+            let mut all = true;
             while let Some(outcome) = running.next().await {
                 all &= outcome?.is_ok();
             }
+            if !all {
+                return Ok(false);
+            }
         }
-        Ok(all)
+        Ok(true)
     }
 
     /// Objects of which not every chunk is receipted: one that can be read is completed (its store
@@ -88,15 +112,38 @@ impl Objects {
                 continue;
             }
             if info.is_readable() {
-                self.complete(info.key).await?;
-            } else if self.clock.mono().0 > INTERRUPTED_MS && self.never_stored(&info.key) {
-                tracing::info!(object = %info.key, "giving up an interrupted store");
-                if let Err(error) = self.remove(info.key).await {
-                    tracing::warn!(%error, "an interrupted store is not given up");
+                if self.can_complete(&info.key) {
+                    self.complete(info.key).await?;
                 }
+            } else if self.clock.mono().0 > INTERRUPTED_MS {
+                self.give_up(info.key).await?;
             }
         }
         Ok(())
+    }
+
+    /// Whether those that were promised a chunk and have not answered can be asked now.
+    fn can_complete(&self, key: &ObjectKey) -> bool {
+        let up = self.up();
+        let set = lock(&self.owner).lookup(key);
+        set.is_some_and(|set| {
+            let pending = |chunk: &&pib::ChunkRef| chunk.standing == pib::Standing::Pending;
+            set.chunks.iter().filter(pending).all(|chunk| up.contains(&chunk.slot))
+        })
+    }
+
+    /// Looked at again under the claim: a store that was taken up meanwhile may be complete by now.
+    async fn give_up(&self, key: ObjectKey) -> Result<(), NodeError> {
+        let _claim = self.claim(key).await;
+        let readable = lock(&self.owner).info(&key).is_none_or(|info| info.is_readable());
+        if readable || !self.never_stored(&key) {
+            return Ok(());
+        }
+        tracing::info!(object = %key, "giving up an interrupted store");
+        match self.remove_claimed(key).await {
+            Err(super::ObjectError::Node(error)) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// A store that was interrupted has pending chunks; one that lost its storers has vacant ones.

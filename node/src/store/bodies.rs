@@ -63,7 +63,9 @@ impl Bodies {
             sync_folder(path.parent().unwrap_or(&self.root))
         })();
         if outcome.is_err() {
+            // Here, while the name is still reserved, so that nothing of a later write is removed.
             let _ = fs::remove_file(&temporary);
+            let _ = fs::remove_file(&path);
         }
         outcome
     }

@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use types::{Encode, Hash};
 
 /// Which part of the state a record belongs to.
@@ -68,14 +68,13 @@ struct Job {
 
 /// A place in the order of writes.
 #[must_use = "what the writes promise may be said only when they are durable"]
-pub struct Ticket(Option<oneshot::Receiver<Result<(), Arc<str>>>>);
+pub struct Ticket(oneshot::Receiver<Result<(), Arc<str>>>);
 
 impl Ticket {
     /// Waits until the writes survive a power cut.
     pub async fn durable(self) -> Result<(), NodeError> {
-        let Some(outcome) = self.0 else { return Ok(()) };
         let stopped = |_| NodeError::Commit("the committing thread has stopped".into());
-        outcome.await.map_err(stopped)?.map_err(NodeError::Commit)
+        self.0.await.map_err(stopped)?.map_err(NodeError::Commit)
     }
 }
 
@@ -84,18 +83,28 @@ const BATCH_WRITES_MAX: usize = 4096;
 /// redb's page cache, bytes. The working set is the newest records; a storer stays under 100 MiB.
 const CACHE_BYTES: usize = 12 * 1024 * 1024;
 
+/// Pieces of evidence of one kind kept against one member: one convicts, more only cost space.
+const EVIDENCE_MAX: usize = 8;
+
 /// Handle to the store; cheap to clone.
 #[derive(Clone)]
 pub struct Promises {
     database: Arc<Database>,
     jobs: mpsc::UnboundedSender<Job>,
     commits: Arc<AtomicU64>,
+    failure: watch::Receiver<Option<Arc<str>>>,
 }
 
 impl Promises {
     /// Opens or creates `promises.redb` in the data folder and starts the committing thread.
     pub fn open(data: &Path) -> Result<Self, NodeError> {
         let path = data.join("promises.redb");
+        // The folder of bodies is made after this file: without the file, the member would forget
+        // what it signed and sign it again.
+        if !path.exists() && data.join("chunks").exists() {
+            let detail = "it is missing, although this member has run before".to_owned();
+            return Err(NodeError::Promises { path, detail });
+        }
         let failed = |source: redb::Error| NodeError::Promises {
             path: path.clone(),
             detail: source.to_string(),
@@ -113,15 +122,19 @@ impl Promises {
             Ok(())
         };
         create().map_err(failed)?;
+        std::fs::File::open(data)
+            .and_then(|folder| folder.sync_all())
+            .map_err(|source| NodeError::Io { what: "sync", path: data.to_owned(), source })?;
         let database = Arc::new(database);
         let (jobs, queue) = mpsc::unbounded_channel();
         let commits = Arc::new(AtomicU64::new(0));
+        let (failed, failure) = watch::channel(None);
         let (thread_database, thread_commits) = (database.clone(), commits.clone());
         std::thread::Builder::new()
             .name("promises".into())
-            .spawn(move || commit_loop(&thread_database, queue, &thread_commits))
+            .spawn(move || commit_loop(&thread_database, queue, &thread_commits, &failed))
             .map_err(|source| NodeError::Io { what: "start a thread for", path, source })?;
-        Ok(Self { database, jobs, commits })
+        Ok(Self { database, jobs, commits, failure })
     }
 
     /// Makes the writes durable. When this returns `Ok`, what they promise may be sent.
@@ -132,14 +145,28 @@ impl Promises {
     /// Takes a place in the order of writes at once. Called while the lock of the state that made the
     /// writes is held, it keeps the order of the records that of the changes: then whatever
     /// is durable rests only on what is durable too. Callers wait for each ticket, which bounds the queue.
+    /// With no writes it waits for those of others that came before: what a step without records
+    /// says may rest on a state that is not durable yet.
     pub fn enqueue(&self, writes: Vec<Write>) -> Ticket {
-        if writes.is_empty() {
-            return Ticket(None);
-        }
         let (done, outcome) = oneshot::channel();
         // If the thread has stopped, the job is dropped and its ticket says so.
         let _ = self.jobs.send(Job { writes, done });
-        Ticket(Some(outcome))
+        Ticket(outcome)
+    }
+
+    /// Completes when everything that was enqueued so far is durable.
+    pub async fn barrier(&self) -> Result<(), NodeError> {
+        self.enqueue(Vec::new()).durable().await
+    }
+
+    /// Completes when a commit has failed: the state in memory is then ahead of the disk and the
+    /// daemon must end.
+    pub async fn failed(&self) -> NodeError {
+        let mut failure = self.failure.clone();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => NodeError::Commit(reason.clone().unwrap_or_default()),
+            Err(_) => NodeError::Commit("the committing thread has stopped".into()),
+        }
     }
 
     /// Keeps signed objects that convict their signer until somebody can judge them.
@@ -150,7 +177,15 @@ impl Promises {
             "a member signed something that breaks the rules; the evidence is kept"
         );
         let value = evidence.to_bytes();
-        let key = Hash::tagged("evidence", &value).as_bytes().to_vec();
+        let mut first = evidence.accused.0.to_be_bytes().to_vec();
+        first.push(evidence.kind as u8);
+        let last = [&first[..], &[255; 32]].concat();
+        let mut known = 0;
+        self.scan_range(Table::Evidence, first.clone()..=last, |_, _| known += 1)?;
+        if known >= EVIDENCE_MAX {
+            return Ok(());
+        }
+        let key = [&first[..], Hash::tagged("evidence", &value).as_bytes()].concat();
         self.commit(vec![Write { table: Table::Evidence, key, value: Some(value) }]).await
     }
 
@@ -225,7 +260,12 @@ impl Promises {
     }
 }
 
-fn commit_loop(database: &Database, mut queue: mpsc::UnboundedReceiver<Job>, commits: &AtomicU64) {
+fn commit_loop(
+    database: &Database,
+    mut queue: mpsc::UnboundedReceiver<Job>,
+    commits: &AtomicU64,
+    failed: &watch::Sender<Option<Arc<str>>>,
+) {
     while let Some(first) = queue.blocking_recv() {
         let mut writes = first.writes.len();
         let mut batch = vec![first];
@@ -234,9 +274,11 @@ fn commit_loop(database: &Database, mut queue: mpsc::UnboundedReceiver<Job>, com
             writes += job.writes.len();
             batch.push(job);
         }
-        match commit_batch(database, &batch) {
+        // Jobs without writes only waited for those before them, which are durable by now.
+        let outcome = if writes == 0 { Ok(()) } else { commit_batch(database, &batch) };
+        match outcome {
             Ok(()) => {
-                commits.fetch_add(1, Ordering::Relaxed);
+                commits.fetch_add(u64::from(writes > 0), Ordering::Relaxed);
                 for job in batch {
                     // A caller that went away does not make its writes less durable.
                     let _ = job.done.send(Ok(()));
@@ -245,6 +287,7 @@ fn commit_loop(database: &Database, mut queue: mpsc::UnboundedReceiver<Job>, com
             Err(error) => {
                 let reason: Arc<str> = error.to_string().into();
                 tracing::error!(%reason, "cannot make promises durable; nothing more is promised");
+                failed.send_replace(Some(reason.clone()));
                 queue.close();
                 for job in batch {
                     let _ = job.done.send(Err(reason.clone()));

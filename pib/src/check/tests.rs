@@ -140,6 +140,13 @@ fn full_proof_with_a_forged_statement_is_evidence() {
     assert_eq!(flaw(&info, vec![forged]), Err(RejectFlaw::Forged));
 }
 
+/// A storer could mint its own fullness otherwise (PB-3, self-owned).
+#[test]
+fn full_proof_with_a_statement_of_the_storer_itself_is_evidence() {
+    let own = sign(STORER, plain(Op::Put, 2, 1 << 20, 1)).into_inner();
+    assert_eq!(flaw(&put(1, 100, 0), vec![own]), Err(RejectFlaw::SelfOwned));
+}
+
 #[test]
 fn full_proof_with_a_statement_for_another_storer_is_evidence() {
     let mut other = plain(Op::Put, 2, 1 << 20, 1);

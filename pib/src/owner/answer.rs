@@ -163,7 +163,9 @@ impl Owner {
                 slot.standing = Standing::Vacant;
                 self.pending -= body_len(&entry)?;
             }
-            Standing::Held if chunk.renewal == info.stamp => slot.renewal = Stamp(0),
+            // The same renewal is not signed anew at once: a storer that refuses each would make a
+            // record grow from each.
+            Standing::Held if chunk.renewal == info.stamp => return Ok(Applied::Refused),
             _ => return Ok(Applied::Stale),
         }
         records.push(Record::set(Table::Object, &id.object, &entry));

@@ -129,10 +129,15 @@ impl Owner {
         self.objects.keys().filter_map(|key| self.lookup(key))
     }
 
-    /// Whether [`Owner::restore`] has no use for the record under this key: receipts and rejects
-    /// are read only when they are needed.
+    /// Whether [`Owner::restore`] has no use for the record under this key: receipts are read only
+    /// when they are needed.
     pub fn is_cold(key: &[u8]) -> bool {
         matches!(Table::of(key), Some((Table::Receipt, _)))
+    }
+
+    /// Whether [`Owner::restore`] needs the key of this record only, not its value.
+    pub fn is_key_only(key: &[u8]) -> bool {
+        matches!(Table::of(key), Some((Table::Reject, _)))
     }
 
     /// The member's slot.

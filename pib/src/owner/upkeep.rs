@@ -81,7 +81,14 @@ impl Owner {
                 if !is_due(chunk.standing, chunk.stamp) {
                     continue;
                 }
-                if chunk.renewal == Stamp(0) || rules.renewal_due(chunk.renewal) <= now {
+                // Once the lease is over nothing more is signed than one last attempt: if the storer
+                // does not answer, the chunk lapses for good (`expire`) and is dispersed again.
+                let fresh = chunk.renewal == Stamp(0);
+                if fresh && rules.is_over(chunk.stamp, now) {
+                    continue;
+                }
+                let relied_on = now <= rules.owner_relies_until(chunk.stamp);
+                if fresh || (relied_on && rules.renewal_due(chunk.renewal) <= now) {
                     chunk.renewal = self.stamps.take(now, &mut records);
                     changed = true;
                 }

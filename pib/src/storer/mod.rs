@@ -31,7 +31,7 @@ use types::{DecodeError, GroupId, Hash, Ident, SecretKey, Signed, SignedPayload,
 use types::{Header, Verified};
 
 /// Entries that one owner may have here, remembered withdrawals included.
-pub const ENTRIES_PER_OWNER_MAX: u64 = 1 << 20;
+pub const ENTRIES_PER_OWNER_MAX: u64 = 1 << 18;
 /// Rejects that are kept per owner until the refused lease would have ended.
 pub const REFUSED_PER_OWNER_MAX: u64 = 1 << 10;
 /// Chunks that are being written at one time.

@@ -87,16 +87,24 @@ fn renewals_come_in_pages_of_objects() {
     assert_eq!(rest.errands.len(), 5);
 }
 
+/// A storer that never answers must not keep a chunk in the list for ever.
 #[test]
-fn renewal_nobody_answered_until_it_was_half_over_gets_a_new_stamp() {
+fn renewal_nobody_answered_is_not_signed_anew_once_the_lease_is_over_and_the_chunk_lapses() {
     let (mut world, mut owner, mut disk) = new_owner();
     store(&mut world, &mut owner, &mut disk, 0, 1, 100);
     let first = owner.due_renewals(at(1000 + half()), None, 9).unwrap();
-    let second = owner.due_renewals(at(2000 + 2 * half()), None, 9).unwrap();
-    assert!(second.errands[0].info.payload.supersedes(&first.errands[0].info.payload));
-    // The late receipt of the first changes nothing.
-    let late = world.outcome(at(2000 + 2 * half()), &first.errands[0]);
-    assert_eq!(owner.apply(&first.errands[0], late).unwrap().applied, Applied::Stale);
+    let lapsed = at(2000 + 2 * half());
+    let second = owner.due_renewals(lapsed, None, 9).unwrap();
+    assert_eq!(second.errands[0].info, first.errands[0].info);
+    // A storer that was only slow has renewed all the same.
+    let late = world.outcome(lapsed, &first.errands[0]);
+    let applied = owner.apply(&first.errands[0], late).unwrap().applied;
+    assert_eq!(applied, Applied::Held { stored: true });
+    // The others are gone when no honest storer can hold them.
+    let gone = at(3000 + 8 * half());
+    assert!(!owner.expire(gone).unwrap().is_empty());
+    assert!(!owner.info(&pack(1)).unwrap().is_stored());
+    assert_eq!(owner.due_renewals(gone, None, 9).unwrap().errands, []);
 }
 
 #[test]
