@@ -296,7 +296,9 @@ impl Core {
             inst.reports.insert(peer);
             inst.report_sent |= inst.sender == peer;
             for (turn, state) in &mut inst.turns {
-                if self.schedule.leader(no, *turn) == peer {
+                // A turn that stopped between READ and WRITE_ACK was never finished: it stays open.
+                let finished = state.write_ack.is_some() || state.read_ack.is_none();
+                if self.schedule.leader(no, *turn) == peer && finished {
                     state.stage = 4;
                     state.set_turn_sent = true;
                 }

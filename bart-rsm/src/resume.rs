@@ -91,11 +91,14 @@ impl Core {
         let lowest = Instance(peer.frontier.0.saturating_sub(FRONTIER_BACK));
         let frontier = m.frontier.max(lowest).min(current);
         peer.frontier = peer.frontier.max(frontier);
+        let reopened = frontier < peer.closed;
         peer.closed = peer.closed.min(frontier);
         if m.undecided < current {
             let end = Instance(current.0.min(m.undecided.0.saturating_add(CATCHUP_RUN)));
             peer.serve = Some((m.undecided, end));
         }
+        // What is signed in a reopened instance must not meet a higher mark after a crash.
+        self.reopened |= reopened;
         let last = current.0.min(frontier.0.saturating_add(BULK_WINDOW));
         for no in frontier.0..=last {
             self.reset_last_steps(from, Instance(no));

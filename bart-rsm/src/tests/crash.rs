@@ -2,7 +2,10 @@
 //! different things for one key (guarantee 4).
 
 use super::harness::*;
+use crate::record::LogRecord;
 use crate::*;
+use std::cell::Cell;
+use std::rc::Rc;
 use types::*;
 
 /// Runs a group in which `victim` loses power after its `k`-th persist; false if it never got there.
@@ -62,6 +65,47 @@ fn lone_acceptor_that_restarts_in_its_own_turn_still_has_its_own_votes() {
         reached += usize::from(crash_once(2, k, 1, None));
     }
     assert!(reached >= 12, "{reached}");
+}
+
+#[test]
+fn instance_that_a_late_read_reopened_is_still_open_after_a_crash() {
+    let mut net = Net::new(5);
+    let (a, p, no) = (Slot(0), Slot(4), Instance(7));
+    // Slot 2 shows the quorum of instance 7 to `a` only; `p` leads turn 1 and does not reach `a`.
+    let phase = Rc::new(Cell::new(0));
+    let (at, answered) = (Rc::clone(&phase), Rc::new(Cell::new(false)));
+    let seen = Rc::clone(&answered);
+    net.filter(move |from, to, message| {
+        let (turn, kind) = (message.turn(), message.kind());
+        if message.inst() != no || kind == Kind::Resume {
+            return Verdict::Pass;
+        }
+        let shown = turn == Turn(0) && kind == Kind::ShowQuorum && to != a;
+        let led = (from, to, turn) == (p, a, Turn(1));
+        let cut = led && (at.get() == 0 || (at.get() == 1 && kind == Kind::Agree));
+        seen.set(seen.get() || ((from, to) == (a, p) && kind == Kind::ReadAck));
+        if shown || cut { Verdict::Drop } else { Verdict::Pass }
+    });
+    let durable = |net: &Net| {
+        let log = net.disks[0].get(&RecordKey::Log)?;
+        Some(LogRecord::read(log).unwrap().closed[4])
+    };
+    let asked = |net: &Net| net.core(4).lead(no, 1).is_some_and(|lead| lead.conv(a).sent == 1);
+    assert!(net.run_until(60_000, |net| asked(net) && durable(net) > Some(no)));
+    phase.set(1);
+    net.link(a, p, false);
+    net.link(a, p, true);
+    let applied = net.decided(0);
+    assert!(net.run_until(900, |_| answered.get()));
+    assert_eq!(net.decided(0), applied, "an apply would have made the mark durable");
+    net.crash(a);
+    phase.set(2);
+    net.boot(a);
+    net.connect();
+    net.run(200_000);
+    assert_eq!(net.core(4).lead(no, 1).unwrap().conv(a).sent, 4);
+    net.check_agreement(0..5);
+    net.check_no_residue([0, 1, 3, 4]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A small in-order network with virtual time and one disk per member.
 
+use crate::record::LogRecord;
 use crate::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -236,12 +237,25 @@ impl Net {
                 Effect::Alarm(alarm) => self.alarms.push((slot, alarm)),
             }
         }
+        self.check_marks(slot);
         for key in loads {
             let input = match self.disks[me].get(&key) {
                 Some(value) => Input::Loaded(Record { key, value: value.clone() }),
                 None => Input::LoadMissing(key),
             };
             self.input(slot, input);
+        }
+    }
+
+    /// A durable closed mark above the one in memory would settle, after a crash, what was signed
+    /// meanwhile below it.
+    fn check_marks(&self, slot: Slot) {
+        let disk = &self.disks[usize::from(slot.0)];
+        let core = self.cores[usize::from(slot.0)].as_ref();
+        let (Some(core), Some(log)) = (core, disk.get(&RecordKey::Log)) else { return };
+        let closed = LogRecord::read(log).unwrap().closed;
+        for (at, (durable, peer)) in closed.iter().zip(&core.peers).enumerate() {
+            assert!(*durable <= peer.closed, "slot {slot}, peer {at}: {durable} is durable");
         }
     }
 
