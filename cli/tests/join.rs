@@ -36,6 +36,8 @@ fn expired_forged_truncated_and_foreign_tickets_are_refused_and_not_stored() {
     let sealed = place.pib("admin", &renew).ok().json("group_sealed");
     let line = sealed["ticket"].as_str().unwrap();
     assert!(join("ada", &line[..line.len() / 2]).contains("truncated"));
+    let missing = join("ada", dir.join("no-such-file").to_str().unwrap());
+    assert!(missing.contains("no-such-file"), "{missing}");
     place.init("mallory");
     assert!(join("mallory", line).contains("not for this member"));
     assert!(join("ada", &forged(line)).contains("forged"));

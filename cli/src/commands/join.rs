@@ -25,7 +25,8 @@ pub struct Flags {
 pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
     let master = Master::load(&context.data)?;
     let path = Path::new(&flags.ticket);
-    let text = match flags.ticket.starts_with("pib-ticket") || !path.exists() {
+    // What does not look like a line is a file, so that a mistyped path is named as one.
+    let text = match flags.ticket.starts_with("pib-") {
         true => flags.ticket.clone(),
         false => files::read_text(path)?,
     };

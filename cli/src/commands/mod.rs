@@ -23,6 +23,7 @@ use crate::error::{CliError, Code};
 use crate::session::Context;
 use nix::sys::prctl;
 use nix::sys::signal::Signal;
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 /// Runs a parsed command line.
@@ -77,6 +78,10 @@ fn die_with(parent: i32, daemon: bool) -> Result<(), CliError> {
 pub fn log(level: &str) {
     let filter = EnvFilter::try_from_env("PIB_LOG").unwrap_or_else(|_| EnvFilter::new(level));
     // A second call in one process keeps the first one's settings.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .try_init();
 }
