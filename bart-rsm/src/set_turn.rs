@@ -38,6 +38,11 @@ impl Core {
         if !self.verifier.signed(from, &m.core) {
             return Outcome::Fault(Fault::BadSignature(Kind::SetTurn));
         }
+        let told = self.lead(no, turn).is_some_and(|lead| lead.told.contains(from));
+        if told && self.repeat_allowed(from) {
+            // It did not get the answer, which nothing acknowledges.
+            self.send_show_decision(from, no, turn);
+        }
         let slots = self.slots;
         if let Some(inst) = self.insts.get_mut(&no) {
             let lead = inst.leads.entry(turn).or_insert_with(|| Lead::new(turn, slots));

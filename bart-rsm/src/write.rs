@@ -139,6 +139,13 @@ impl Core {
         if lead.conv(from).acked >= 3
             && (lead.show.is_some() || lead.write_acks.contains_key(&from))
         {
+            // Nothing answers the last step: who still answers the one before did not get it.
+            if lead.conv(from).sent == 4
+                && self.repeat_allowed(from)
+                && let Some(message) = self.step_message(from, no, turn, 4)
+            {
+                self.send(from, message);
+            }
             return Outcome::Done;
         }
         let max = payload.max_turn;

@@ -148,6 +148,34 @@ fn message_lost_on_a_link_that_stays_up_is_repeated_after_gamma() {
 }
 
 #[test]
+fn last_step_that_a_link_in_use_lost_is_repeated_without_resume() {
+    for kind in [Kind::ShowQuorum, Kind::ShowDecision] {
+        let mut net = Net::new(5);
+        let mut lost = 0;
+        // Slot 0 shows the quorum of instance 0 to slot 2 only, which answers the set-turns of the
+        // others; the first last step to slot 3 is lost, and both say nothing about their state.
+        net.filter(move |from, to, message| {
+            let pair = [(2, 3), (3, 2), (0, 3), (3, 0)].contains(&(from.0, to.0));
+            let show = kind == Kind::ShowDecision
+                && (from == Slot(0) && to != Slot(2))
+                && message.kind() == Kind::ShowQuorum
+                && message.inst() == Instance(0);
+            let first = pair && to == Slot(3) && message.kind() == kind && lost == 0;
+            lost += usize::from(first);
+            if show || first || (pair && message.kind() == Kind::Resume) {
+                return Verdict::Drop;
+            }
+            Verdict::Pass
+        });
+        net.run(3 * net.params.gamma_ms + 60_000);
+        assert!(net.check_agreement(0..5) > 5, "{kind:?}");
+        assert!(net.sent[&(Slot(if kind == Kind::ShowQuorum { 0 } else { 2 }), kind)] > 3);
+        let slots: &[u16] = if kind == Kind::ShowQuorum { &[0, 1, 2, 3, 4] } else { &[1, 2, 3, 4] };
+        net.check_no_residue(slots.iter().copied());
+    }
+}
+
+#[test]
 fn gate_that_opens_after_drops_asks_for_what_is_missing() {
     let mut net = Net::new(5);
     net.run(5_000);
