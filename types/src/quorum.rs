@@ -94,6 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[allow(clippy::int_plus_one)] // written as in the specification
     fn quorums_intersect_in_an_honest_member_and_stay_reachable() {
         for n in 2..=crate::limits::MEMBERS_MAX {
             for f in 0..=Quorum::largest_f(n) {
