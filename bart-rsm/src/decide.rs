@@ -121,10 +121,11 @@ impl Core {
         if m.core.header.turn != Turn(0) {
             return Outcome::Fault(Fault::Malformed(kind, "turn"));
         }
-        if inst.reports.contains(from) {
+        let value = m.cert.value;
+        let decided = inst.decided.as_ref().map(|cert| cert.value);
+        if inst.reports.contains(from) && decided.is_none_or(|decided| decided == value) {
             return Outcome::Done;
         }
-        let value = m.cert.value;
         if m.cert.digest() != m.core.payload.cert || m.core.payload.value != value {
             return Outcome::Fault(Fault::Malformed(kind, "certificate digest"));
         }
@@ -139,7 +140,8 @@ impl Core {
         if let Some(inst) = self.insts.get_mut(&no) {
             inst.reports.insert(from);
         }
-        if have {
+        if have || decided.is_some() {
+            // Raises the alarm if the outcome is another one.
             self.decide(no, Arc::clone(&m.cert));
         } else {
             // A value of ours that our own disk lost: get it back from whoever reports it.
@@ -158,6 +160,15 @@ impl Core {
         let no = m.inst;
         self.note_evidence(from, Instance(no.0.saturating_add(1)));
         if no < self.current {
+            let known = self.insts.get(&no).and_then(|inst| inst.decided.as_ref());
+            let other = known.is_some_and(|cert| cert.value != m.cert.value);
+            let place = self.place(no);
+            if other && !self.verifier.decision(place, &m.cert) {
+                return Outcome::Fault(Fault::BadSignature(Kind::Catchup));
+            }
+            if other {
+                self.decide(no, Arc::clone(&m.cert));
+            }
             return Outcome::Done;
         }
         if no > self.current {

@@ -122,6 +122,35 @@ fn far_future_set_turns_cost_a_bounded_amount() {
 }
 
 #[test]
+fn certificate_of_another_outcome_raises_the_alarm_even_in_an_old_instance() {
+    for report in [false, true] {
+        let mut net = Net::new(5);
+        let roster = Arc::clone(&net.roster);
+        net.run(100);
+        let no = Instance(0);
+        let cert = net.core(1).insts[&no].decided.clone().unwrap();
+        let message = if report {
+            let payload = ReportStatement { value: cert.value, cert: cert.digest() };
+            let core = forge::signed(&roster, 3, 0, 0, payload);
+            Message::ReportDecision(ReportDecision { core, cert: Arc::clone(&cert) })
+        } else {
+            let value = net.core(1).insts[&no].decided_value().cloned();
+            let epoch = roster.epoch();
+            Message::Catchup(Catchup { epoch, inst: no, cert: Arc::clone(&cert), value })
+        };
+        net.inject(Slot(3), Slot(0), &message);
+        net.run(20);
+        assert!(net.alarms.is_empty());
+        // As if slot 0 had decided otherwise.
+        let other = DecisionCert { value: Hash::of(b"other"), ..(*cert).clone() };
+        net.core_mut(0).insts.get_mut(&no).unwrap().decided = Some(Arc::new(other));
+        net.inject(Slot(3), Slot(0), &message);
+        net.run(20);
+        assert_eq!(net.alarms, [(Slot(0), Alarm::TwoDecisions(no))], "report: {report}");
+    }
+}
+
+#[test]
 fn flood_of_early_messages_stays_within_the_parking_budget() {
     let mut net = Net::new(5);
     let roster = Arc::clone(&net.roster);
