@@ -79,13 +79,14 @@ impl Core {
         if m.core.header.inst.0.abs_diff(no.0) > rotation {
             return Outcome::Fault(Fault::Unexpected(Kind::Wake));
         }
+        let woke = self.peer_ref(from).and_then(|peer| peer.woke);
+        if woke.is_some_and(|at| no.0 < at.0.saturating_add(rotation)) {
+            return Outcome::Done;
+        }
         if !self.verifier.signed(from, &m.core) {
             return Outcome::Fault(Fault::BadSignature(Kind::Wake));
         }
         if let Some(peer) = self.peer(from) {
-            if peer.woke.is_some_and(|at| no.0 < at.0.saturating_add(rotation)) {
-                return Outcome::Done;
-            }
             peer.woke = Some(no);
         }
         self.awake(no);
