@@ -330,7 +330,7 @@ impl Core {
         let closed = self.peer_ref(from).is_some_and(|peer| inst < peer.closed);
         if !self.insts.contains_key(&inst) {
             // What we count as closed is loaded for a peer at its repetition rate only.
-            if closed && !self.loads.contains_key(&inst) && !self.repeat_allowed(from) {
+            if closed && self.may_load(inst) && !self.repeat_allowed(from) {
                 return Outcome::Fault(Fault::TooOften);
             }
             self.want(inst);

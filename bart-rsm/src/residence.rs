@@ -70,10 +70,16 @@ impl Core {
                     while insts.len() as u64 > KEEP + 1 {
                         insts.pop_first();
                     }
+                    let lowest = insts.keys().next().copied().unwrap_or_default();
+                    while insts.len() as u64 > KEEP
+                        && bodies.first_key_value().is_some_and(|((no, _), _)| *no < lowest)
+                    {
+                        bodies.pop_first();
+                    }
                 }
                 RecordKey::Body(no, digest) => {
                     let lowest = insts.keys().next().copied().unwrap_or_default();
-                    if no >= lowest || (insts.len() as u64) < KEEP {
+                    if no >= lowest || insts.len() as u64 <= KEEP {
                         bodies.insert((no, digest), record.value);
                     }
                 }
@@ -101,10 +107,7 @@ impl Core {
             let value = read_body(&value).map_err(|_| RestoreError::Damaged(key))?;
             inst.values.insert(digest, Arc::new(value));
         }
-        self.remember(&inst);
-        self.recast(&mut inst);
-        self.mark_closed(&mut inst);
-        self.insts.insert(no, inst);
+        self.place_in(inst);
         Ok(())
     }
 
@@ -202,10 +205,15 @@ impl Core {
         }
     }
 
+    /// Whether asking for an instance would start a load.
+    pub(crate) fn may_load(&self, no: Instance) -> bool {
+        let held = self.insts.contains_key(&no) || self.loads.contains_key(&no);
+        no < self.current && !held && self.loads.len() < LOADS_MAX
+    }
+
     /// Loads an instance that left memory.
     pub(crate) fn want(&mut self, no: Instance) {
-        let held = self.insts.contains_key(&no) || self.loads.contains_key(&no);
-        if no < self.current && !held && self.loads.len() < LOADS_MAX {
+        if self.may_load(no) {
             self.loads.insert(no, Load::default());
             self.load_record(RecordKey::Instance(no));
         }
@@ -265,13 +273,23 @@ impl Core {
         }
     }
 
-    /// An instance is back in memory: peers that closed it are done with, the others go on.
-    fn settle_in(&mut self, mut inst: Inst) {
-        let no = inst.no;
+    /// Takes an instance from its record into memory.
+    fn place_in(&mut self, mut inst: Inst) {
+        let (no, before) = (inst.no, inst_record(&inst));
         self.remember(&inst);
         self.recast(&mut inst);
         self.mark_closed(&mut inst);
+        // The marks may fall later; what they settled must then be in the record.
+        if inst_record(&inst) != before {
+            self.unsaved.insert(no);
+        }
         self.insts.insert(no, inst);
+    }
+
+    /// An instance is back in memory: peers that closed it are done with, the others go on.
+    fn settle_in(&mut self, inst: Inst) {
+        let no = inst.no;
+        self.place_in(inst);
         for peer in self.others() {
             if self.peer_ref(peer).is_some_and(|state| state.closed <= no) {
                 self.reset_last_steps(peer, no);

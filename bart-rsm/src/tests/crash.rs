@@ -147,6 +147,45 @@ fn second_digest_for_a_key_is_refused_and_raises_the_alarm() {
 }
 
 #[test]
+fn records_in_any_order_restore_the_same_member() {
+    let mut net = Net::new(5);
+    for round in 0..200 {
+        net.submit((round % 5) as u16, round, b"work");
+        net.run(15);
+    }
+    assert!(net.decided(1) > 80);
+    let forward: Vec<Record> = net.disks[1]
+        .iter()
+        .map(|(key, value)| Record { key: *key, value: value.clone() })
+        .collect();
+    let mut reverse = forward.clone();
+    reverse.reverse();
+    // Bodies newest first, each before its instance, so that no order of arrival helps.
+    let mut mixed = forward.clone();
+    mixed.sort_by_key(|record| match record.key {
+        RecordKey::Log => (u64::MAX, 0),
+        RecordKey::Instance(no) => (u64::MAX - no.0, 1),
+        RecordKey::Body(no, _) => (u64::MAX - no.0, 0),
+    });
+    let mut paired = mixed.clone();
+    paired.sort_by_key(|record| match record.key {
+        RecordKey::Log => (0, 0),
+        RecordKey::Instance(no) => (u64::MAX - no.0, 0),
+        RecordKey::Body(no, _) => (u64::MAX - no.0, 1),
+    });
+    let whole = |records: Vec<Record>| {
+        let core = Core::restore(net.config(Slot(1)), secret(1), records).unwrap();
+        let bodies: usize = core.insts.values().map(|inst| inst.values.len()).sum();
+        (core.current, core.insts.keys().copied().collect::<Vec<_>>(), bodies)
+    };
+    let expected = whole(forward);
+    assert_eq!(expected.1.len() as u64, crate::residence::KEEP + 1);
+    for records in [reverse, mixed, paired] {
+        assert_eq!(whole(records), expected);
+    }
+}
+
+#[test]
 fn damaged_or_missing_records_are_refused() {
     let mut net = Net::new(5);
     net.run(5_000);
