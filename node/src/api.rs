@@ -240,6 +240,10 @@ fn object_error(error: &ObjectError) -> Response {
         ObjectError::NotEnoughMembers { .. } => {
             (StatusCode::SERVICE_UNAVAILABLE, "not_enough_members")
         }
+        // Absence is no damage: enough may come back.
+        ObjectError::Unreadable { got, away, needed, .. } if got + away >= *needed => {
+            (StatusCode::SERVICE_UNAVAILABLE, "not_enough_members")
+        }
         ObjectError::Unreadable { .. } => (StatusCode::BAD_GATEWAY, "corrupt"),
         ObjectError::Conflict(_) => (StatusCode::CONFLICT, "bad_request"),
         ObjectError::WrongName(_) => (StatusCode::BAD_REQUEST, "bad_request"),

@@ -42,6 +42,8 @@ pub enum ObjectError {
         key: ObjectKey,
         /// Sound chunks.
         got: usize,
+        /// Chunks whose storers are away; they may be sound.
+        away: usize,
         /// Chunks that suffice.
         needed: usize,
         /// Who failed, and how.

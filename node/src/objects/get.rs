@@ -73,13 +73,15 @@ impl Objects {
                 return self.decode(set, bodies).await;
             }
             if Instant::now() >= deadline {
+                let mut away = 0;
                 for chunk in &set.chunks {
                     if !up.contains(&chunk.slot) {
+                        away += usize::from(chunk.standing == Standing::Held);
                         failures.push(format!("{} is away", self.name(chunk.slot)));
                     }
                 }
                 let got = got(&bodies);
-                return Err(ObjectError::Unreadable { key: set.key, got, needed, failures });
+                return Err(ObjectError::Unreadable { key: set.key, got, away, needed, failures });
             }
             sleep(RETRY).await;
         }
