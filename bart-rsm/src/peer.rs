@@ -1,10 +1,15 @@
 //! What we know about one peer: a few numbers, never a list of instances (specification 4.5).
 
 use crate::parking::Parking;
+use crate::resume::CATCHUP_RUN;
+use std::collections::BTreeMap;
 use types::{Instance, Millis};
 
-/// Answers to RESUME that may be given in a burst; one more per `gamma / RESUME_BURST`.
-pub(crate) const RESUME_BURST: u64 = 256;
+/// Repetitions that may be given in a burst; one more per `gamma / REPEAT_BURST`.
+pub(crate) const REPEAT_BURST: u64 = 256;
+/// Different RESUMEs that are answered within one `gamma`; a member that is always a little behind
+/// asks twice a second.
+pub(crate) const RANGES_MAX: usize = 128;
 
 /// One peer.
 #[derive(Debug)]
@@ -29,6 +34,14 @@ pub(crate) struct Peer {
     pub(crate) serve: Option<(Instance, Instance)>,
     /// The highest frontier that it reported.
     pub(crate) frontier: Instance,
+    /// Decisions below this were sent to it once; sending them again is a repetition.
+    pub(crate) served: Instance,
+    /// The link came up, and no RESUME was answered since.
+    pub(crate) fresh: bool,
+    /// RESUMEs answered within the last `gamma`.
+    resumes: BTreeMap<(Instance, Instance), Millis>,
+    /// The highest undecided instance in an answered RESUME.
+    highest: Instance,
     tokens: u64,
     refilled: Millis,
 }
@@ -48,17 +61,45 @@ impl Peer {
             asked: None,
             serve: None,
             frontier: Instance(0),
-            tokens: RESUME_BURST,
+            served: Instance(0),
+            fresh: false,
+            resumes: BTreeMap::new(),
+            highest: Instance(0),
+            tokens: REPEAT_BURST,
             refilled: Millis(0),
         }
     }
 
+    /// P4: whether a RESUME is answered. Once per range and `gamma`; also right after the link came
+    /// up, and when the peer went through a whole run of decisions.
+    pub(crate) fn answers_resume(
+        &mut self,
+        undecided: Instance,
+        frontier: Instance,
+        now: Millis,
+        gamma_ms: u64,
+    ) -> bool {
+        self.resumes.retain(|_, at| now.since(*at) < gamma_ms);
+        let went_on = undecided.0 >= self.highest.0.saturating_add(CATCHUP_RUN);
+        let fresh = std::mem::take(&mut self.fresh);
+        let known = self.resumes.contains_key(&(undecided, frontier));
+        let new = !known && self.resumes.len() < RANGES_MAX;
+        if new {
+            self.resumes.insert((undecided, frontier), now);
+        }
+        let answered = fresh || went_on || new;
+        if answered {
+            self.highest = self.highest.max(undecided);
+        }
+        answered
+    }
+
     /// Whether one more repetition is within the rate.
     pub(crate) fn take_token(&mut self, now: Millis, gamma_ms: u64) -> bool {
-        let each = (gamma_ms / RESUME_BURST).max(1);
+        let each = (gamma_ms / REPEAT_BURST).max(1);
         let new = now.since(self.refilled) / each;
         if new > 0 {
-            self.tokens = self.tokens.saturating_add(new).min(RESUME_BURST);
+            self.tokens = self.tokens.saturating_add(new).min(REPEAT_BURST);
             self.refilled = now;
         }
         let have = self.tokens > 0;

@@ -3,7 +3,8 @@
 //! Assumes: a link is reliable while it is up, and may lose anything when it breaks.
 //! Guarantees: (1) after a link comes up both sides say where they stand, and everything that the
 //! other lacks is sent again; (2) a member that fell behind obtains decisions from anybody who is
-//! ahead, in order. Bounds: answers to RESUME and repetitions share a rate per peer; a CATCHUP run
+//! ahead, in order. Bounds: a RESUME is answered once per range and Gamma; repetitions, among them
+//! decisions that a peer was sent before, have a rate per peer; a CATCHUP run
 //! has [`CATCHUP_RUN`] instances and at most [`CATCHUP_AHEAD`] of them in memory.
 
 use crate::core::{Core, Outcome};
@@ -39,6 +40,7 @@ impl Core {
         let gamma = self.config.params.gamma_ms;
         let Some(state) = self.peer(peer) else { return };
         state.up = true;
+        state.fresh = true;
         state.backoff_ms = gamma;
         self.send_resume(peer);
         self.resend_outstanding(peer);
@@ -85,7 +87,8 @@ impl Core {
         let current = self.current;
         self.note_evidence(from, m.undecided);
         let Some(peer) = self.peer(from) else { return Outcome::Done };
-        if !peer.take_token(now, gamma) {
+        let stated = (m.undecided.min(current), m.frontier.min(current));
+        if !peer.answers_resume(stated.0, stated.1, now, gamma) {
             return Outcome::Fault(Fault::TooOften);
         }
         let lowest = Instance(peer.frontier.0.saturating_sub(FRONTIER_BACK));
@@ -122,8 +125,12 @@ impl Core {
                 state.set_turn_sent = false;
             }
         }
-        for lead in inst.leads.values_mut() {
+        // A member waits for the decision in one turn before it asks in the next, so only the last
+        // one can be lost; one that lost its memory asks for each again.
+        if let Some(lead) = inst.leads.values_mut().rev().find(|lead| lead.told.contains(peer)) {
             lead.told.remove(peer);
+        }
+        for lead in inst.leads.values_mut() {
             if let Some(conv) = lead.convs.get_mut(usize::from(peer.0))
                 && conv.sent == 4
             {
@@ -151,9 +158,17 @@ impl Core {
             };
             let Some(cert) = inst.decided.clone() else { return };
             let value = inst.decided_value().map(Arc::clone);
+            let again = self.peer_ref(to).is_some_and(|peer| next < peer.served);
+            if again && !self.repeat_allowed(to) {
+                if let Some(peer) = self.peer(to) {
+                    peer.serve = None;
+                }
+                return;
+            }
             let epoch = self.config.roster.epoch();
             self.send(to, Message::Catchup(Catchup { epoch, inst: next, cert, value }));
             if let Some(peer) = self.peer(to) {
+                peer.served = peer.served.max(Instance(next.0 + 1));
                 peer.serve = Some((Instance(next.0 + 1), end));
             }
         }
