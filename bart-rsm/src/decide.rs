@@ -95,8 +95,11 @@ impl Core {
         let value = self.insts.get(&no).and_then(|inst| inst.decided_value());
         let body = Padded::new(value.map_or(&[], |value| &value.body), total, &key);
         let statement = value.map(|value| value.statement.clone());
-        if let Some(lead) = self.lead_mut(no, turn) {
-            lead.told.insert(to);
+        if let Some(inst) = self.insts.get_mut(&no) {
+            inst.shown.insert(to);
+            if let Some(lead) = inst.leads.get_mut(&turn) {
+                lead.told.insert(to);
+            }
         }
         self.send(to, Message::ShowDecision(ShowDecision { core, cert, statement, body }));
     }

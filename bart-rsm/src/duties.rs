@@ -155,6 +155,7 @@ impl Core {
         if due.is_empty() || !self.may_accept(peer, no) {
             return;
         }
+        let mut shown = false;
         for due in due {
             let Some(inst) = self.insts.get(&no) else { return };
             if !self.may_send(peer, inst, due.position()) {
@@ -163,7 +164,17 @@ impl Core {
             match due {
                 Due::SetTurn(turn) => self.send_set_turn(peer, no, turn),
                 Due::Step(turn, step) => self.send_step(peer, no, turn, step),
-                Due::ShowDecision(turn) => self.send_show_decision(peer, no, turn),
+                Due::ShowDecision(turn) => {
+                    // Large, and a few bytes ask for it: one at a time, and after the first one at
+                    // the rate of repetitions. An honest member waits for one before the next.
+                    let told = |lead: &crate::inst::Lead| lead.told.contains(peer);
+                    let again = inst.shown.contains(peer) || inst.leads.values().any(told);
+                    if shown || (again && !self.repeat_allowed(peer)) {
+                        continue;
+                    }
+                    shown = true;
+                    self.send_show_decision(peer, no, turn);
+                }
                 Due::Report => self.send_report(peer, no),
             }
             self.unsaved.insert(no);

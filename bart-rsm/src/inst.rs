@@ -159,6 +159,8 @@ pub(crate) struct Inst {
     /// Peers that reported the decision to us, the sender.
     pub(crate) reports: SlotSet,
     pub(crate) report_sent: bool,
+    /// Peers that were sent a SHOW_DECISION; in memory only.
+    pub(crate) shown: SlotSet,
 }
 
 impl Inst {
@@ -178,6 +180,7 @@ impl Inst {
             leads: BTreeMap::new(),
             reports: SlotSet::default(),
             report_sent: false,
+            shown: SlotSet::default(),
         };
         inst.open_turn_0(me, slots);
         inst

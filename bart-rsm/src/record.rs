@@ -211,6 +211,7 @@ pub(crate) fn read_inst(
         leads,
         reports,
         report_sent,
+        shown: SlotSet::default(),
     };
     Ok((inst, bodies.into_iter().collect()))
 }

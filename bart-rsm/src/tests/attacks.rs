@@ -122,6 +122,41 @@ fn far_future_set_turns_cost_a_bounded_amount() {
 }
 
 #[test]
+fn set_turns_that_climb_in_an_old_instance_are_answered_at_the_rate_of_repetitions() {
+    let mut net = Net::new(5);
+    let roster = Arc::clone(&net.roster);
+    net.run(5_000);
+    let acceptors =
+        |no: &u64| ![Slot(1), Slot(3)].contains(&net.core(1).schedule.sender(Instance(*no)));
+    let no = (0..net.decided(1)).rev().find(acceptors).unwrap();
+    let answers = |net: &Net| net.sent.get(&(Slot(1), Kind::ShowDecision)).copied().unwrap_or(0);
+    for turn in 1..1_024 {
+        if net.core(1).schedule.leader(Instance(no), turn) == Slot(1) {
+            net.inject(Slot(3), Slot(1), &forge::set_turn(&roster, 3, no, turn));
+        }
+    }
+    net.run(20);
+    let climbed = answers(&net);
+    assert!(climbed > 50, "only {climbed}: it does not climb");
+    assert!(climbed <= 256, "{climbed}");
+    // What is still due leaves one by one, also when everything is asked for again.
+    for round in 0..20 {
+        let before = answers(&net);
+        net.link(Slot(1), Slot(3), false);
+        net.link(Slot(1), Slot(3), true);
+        net.run(50);
+        let new = answers(&net) - before;
+        assert!(new <= 4, "{new} in round {round}");
+    }
+    let block = net.core(1).config.show_decision_block();
+    let most = net.most_in_step[&(Slot(1), Slot(3))];
+    assert!(most < 4 * block, "{most} bytes in one step, {block} in one answer");
+    net.run(60_000);
+    net.check_agreement([0, 1, 2, 4]);
+    net.check_no_residue([0, 1, 2, 4]);
+}
+
+#[test]
 fn certificate_of_another_outcome_raises_the_alarm_even_in_an_old_instance() {
     for report in [false, true] {
         let mut net = Net::new(5);
@@ -179,7 +214,18 @@ fn endless_resume_is_answered_at_a_bounded_rate() {
     net.run(50);
     assert!(net.faults.contains(&(Slot(1), Slot(3), Fault::TooOften)));
     let answers = net.sent.values().sum::<usize>() - before;
-    assert!(answers <= 256 * 40, "{answers}");
+    // One run of decisions, and the last steps of a window.
+    assert!(answers <= 64 + 66, "{answers}");
+    // Ever new ranges find the end of the repetitions.
+    let before: usize = net.sent.values().sum();
+    for round in 0..5_000 {
+        let (undecided, frontier) = (Instance(round % 5), Instance(round % 7));
+        let resume = Resume { epoch: Epoch(3), undecided, frontier };
+        net.inject(Slot(3), Slot(1), &Message::Resume(resume));
+    }
+    net.run(50);
+    let answers = net.sent.values().sum::<usize>() - before;
+    assert!(answers <= 256 + 35 * 66, "{answers}");
 }
 
 /// What a proposal with a bad form leads to: nobody acknowledges it, the instance decides NULL.

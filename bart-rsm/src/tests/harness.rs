@@ -34,6 +34,8 @@ pub(crate) struct Net {
     /// Every statement digest that left, per author and key: sign-once as an outsider sees it.
     pub(crate) said: BTreeMap<(Slot, Instance, Turn, Kind), Hash>,
     pub(crate) sent: BTreeMap<(Slot, Kind), usize>,
+    /// Most bytes that left in one step, per author and receiver.
+    pub(crate) most_in_step: BTreeMap<(Slot, Slot), usize>,
     pub(crate) now: u64,
     /// Crash this member after so many further persists.
     pub(crate) crash_after: Option<(Slot, usize)>,
@@ -82,6 +84,7 @@ impl Net {
             alarms: Vec::new(),
             said: BTreeMap::new(),
             sent: BTreeMap::new(),
+            most_in_step: BTreeMap::new(),
             now: 0,
             crash_after: None,
             crashed: false,
@@ -206,6 +209,7 @@ impl Net {
             self.faults.push((slot, peer, fault));
         }
         let mut loads = Vec::new();
+        let mut bytes: BTreeMap<Slot, usize> = BTreeMap::new();
         for effect in step.effects {
             match effect {
                 Effect::Persist(record) => {
@@ -225,7 +229,10 @@ impl Net {
                     self.disks[me].remove(&key);
                 }
                 Effect::Load(key) => loads.push(key),
-                Effect::Send { to, message } => self.put_on_wire(slot, to, message),
+                Effect::Send { to, message } => {
+                    *bytes.entry(to).or_default() += message.size();
+                    self.put_on_wire(slot, to, message);
+                }
                 Effect::Apply { inst, proposal, tau, .. } => {
                     let entry = (inst, proposal, tau);
                     if let Some(before) = self.applied[me].insert(inst, entry.clone()) {
@@ -236,6 +243,10 @@ impl Net {
                 Effect::Refused { ticket, reason } => self.refused.push((ticket, reason)),
                 Effect::Alarm(alarm) => self.alarms.push((slot, alarm)),
             }
+        }
+        for (to, bytes) in bytes {
+            let most = self.most_in_step.entry((slot, to)).or_default();
+            *most = bytes.max(*most);
         }
         self.check_marks(slot);
         for key in loads {
