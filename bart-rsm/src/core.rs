@@ -63,7 +63,7 @@ pub struct Core {
     pub(crate) new_bodies: Vec<Record>,
     pub(crate) save: BTreeSet<Instance>,
     pub(crate) save_log: bool,
-    /// Some peer's `closed` went down, which must be durable before what reopened the instance.
+    /// Something below some peer's `closed` is open again, which must be durable before what reopened the instance.
     pub(crate) reopened: bool,
     /// The log state of the last durable record.
     pub(crate) durable_log: LogState,
@@ -176,7 +176,7 @@ impl Core {
         for inst in self.insts.values() {
             for peer in self.others() {
                 // A discharge may be forgotten in a crash where only `closed` was durable.
-                if self.peer_ref(peer).is_some_and(|state| inst.no < state.closed) {
+                if self.peer_ref(peer).is_some_and(|state| !state.is_open(inst.no)) {
                     continue;
                 }
                 self.each_duty(peer, inst, &mut |_, duty| all.push((peer, inst.no, duty)));
@@ -327,7 +327,7 @@ impl Core {
         if !self.may_accept(from, inst) {
             return Outcome::Park;
         }
-        let closed = self.peer_ref(from).is_some_and(|peer| inst < peer.closed);
+        let closed = self.peer_ref(from).is_some_and(|peer| !peer.is_open(inst));
         if !self.insts.contains_key(&inst) {
             // What we count as closed is loaded for a peer at its repetition rate only.
             if closed && self.may_load(inst) && !self.repeat_allowed(from) {
@@ -374,8 +374,8 @@ impl Core {
             }
             for inst in insts {
                 for peer in self.others() {
-                    self.reopen(peer, inst);
                     self.converse(peer, inst);
+                    self.reopen(peer, inst);
                 }
             }
             for peer in peers.iter() {
@@ -393,7 +393,7 @@ impl Core {
             // A closed mark that outlives its instance's new steps would settle them unanswered. The
             // log itself may not run ahead of the instances, so this record keeps its old state.
             let last = self.durable_log.next;
-            let closed = self.peers.iter().map(|peer| peer.closed.min(last)).collect();
+            let closed = self.peers.iter().map(|peer| peer.all_closed().min(last)).collect();
             let record = LogRecord { log: self.durable_log.clone(), closed };
             effects.push(Effect::Persist(record.to_record()));
         }
@@ -414,7 +414,7 @@ impl Core {
     }
 
     pub(crate) fn log_record(&self) -> LogRecord {
-        let closed = self.peers.iter().map(|peer| peer.closed).collect();
+        let closed = self.peers.iter().map(|peer| peer.all_closed()).collect();
         LogRecord { log: self.log.clone(), closed }
     }
 

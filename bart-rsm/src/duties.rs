@@ -2,7 +2,8 @@
 //!
 //! Guarantees: (1) no duty without delivered evidence: a peer owes only what follows from a message
 //! that we sent, plus O1 and O3; (2) nothing that belongs behind a duty is sent or accepted before
-//! it. Bounds: a gate looks at no instance below the peer's `closed`.
+//! it. Bounds: a gate looks at no instance below the peer's
+//! `closed` but those that were reopened.
 //! Deviation: in instances that we decided the gate looks back [`BULK_WINDOW`] instances instead of
 //! `W`, which is the bulk discharge of 3.9: what is closed can no longer be voted on.
 
@@ -11,6 +12,7 @@ use crate::effect::Duty;
 use crate::inst::Inst;
 use crate::message::SetTurn;
 use crate::message::{Message, SetTurnStatement};
+use std::collections::BTreeSet;
 use types::{Instance, Slot, Turn};
 
 /// Instances that a peer may discharge in parallel.
@@ -135,9 +137,9 @@ impl Core {
         let Some(state) = self.peer_ref(peer) else { return false };
         let back = if self.is_decided(inst) { BULK_WINDOW } else { self.config.params.pipeline };
         let Some(last) = inst.back(back) else { return true };
-        (state.closed.0..=last.0).all(|no| {
-            self.insts.get(&Instance(no)).is_some_and(|inst| self.owed(peer, inst).is_none())
-        })
+        let old = state.reopened.range(..=last).copied();
+        old.chain((state.closed.0..=last.0).map(Instance))
+            .all(|no| self.insts.get(&no).is_some_and(|inst| self.owed(peer, inst).is_none()))
     }
 
     /// Whether something at `position` may go to `peer` in `inst`.
@@ -193,19 +195,21 @@ impl Core {
     pub(crate) fn reopen(&mut self, peer: Slot, no: Instance) {
         let Some(inst) = self.insts.get(&no) else { return };
         let closed = self.is_closed(peer, inst);
-        if let Some(state) = self.peer(peer)
-            && state.closed > no
-            && !closed
-        {
-            state.closed = no;
+        if !closed && self.peer(peer).is_some_and(|state| state.reopen(no)) {
             self.reopened = true;
         }
     }
 
-    /// Moves `closed` of a peer up, and sends in every instance whose gate opened.
+    /// Moves `closed` of a peer up, forgets what was reopened and is closed again, and sends in every instance whose gate opened.
     pub(crate) fn advance(&mut self, peer: Slot) {
-        let Some(mut closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
+        let Some(state) = self.peer_ref(peer) else { return };
+        let (mut closed, old) = (state.closed, state.reopened.clone());
         let before = closed;
+        let is_done = |no: &Instance| {
+            self.insts.get(no).is_some_and(|inst| self.is_closed(peer, inst)) || *no >= closed
+        };
+        let still: BTreeSet<Instance> = old.iter().copied().filter(|no| !is_done(no)).collect();
+        let fewer = still.len() < old.len();
         while closed < self.current {
             match self.insts.get(&closed) {
                 Some(inst) if self.is_closed(peer, inst) => closed = Instance(closed.0 + 1),
@@ -215,8 +219,9 @@ impl Core {
         let up = self.is_up(peer);
         if let Some(state) = self.peer(peer) {
             state.closed = closed;
+            state.reopened = still.clone();
         }
-        if closed > before {
+        if closed > before || fewer {
             self.gate_opened(peer);
         }
         if !up {
@@ -224,8 +229,8 @@ impl Core {
         }
         self.want_window(peer);
         let last = self.current.0.min(closed.0.saturating_add(BULK_WINDOW));
-        for no in closed.0..=last {
-            self.converse(peer, Instance(no));
+        for no in still.into_iter().chain((closed.0..=last).map(Instance)) {
+            self.converse(peer, no);
         }
         if last < self.current.0 {
             return;

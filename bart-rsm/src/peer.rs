@@ -2,7 +2,7 @@
 
 use crate::parking::Parking;
 use crate::resume::CATCHUP_RUN;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use types::{Instance, Millis};
 
 /// Repetitions that may be given in a burst; one more per `gamma / REPEAT_BURST`.
@@ -11,12 +11,17 @@ pub(crate) const REPEAT_BURST: u64 = 256;
 /// asks twice a second.
 pub(crate) const RANGES_MAX: usize = 128;
 
+/// Instances below `closed` that may be open again at the same time without moving it.
+pub(crate) const REOPENED_MAX: usize = 32;
+
 /// One peer.
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) up: bool,
-    /// In all instances below this nothing is outstanding in either direction.
+    /// In all instances below this nothing is outstanding in either direction, but in `reopened`.
     pub(crate) closed: Instance,
+    /// Instances below `closed` in which something came up again.
+    pub(crate) reopened: BTreeSet<Instance>,
     pub(crate) parking: Parking,
     /// Messages dropped because they could not be parked.
     pub(crate) dropped: u64,
@@ -32,8 +37,8 @@ pub(crate) struct Peer {
     pub(crate) asked: Option<(Instance, Millis)>,
     /// Decisions that we are sending it: the next one and the end of the run.
     pub(crate) serve: Option<(Instance, Instance)>,
-    /// The highest frontier that it reported.
-    pub(crate) frontier: Instance,
+    /// Closed instances whose last steps it wants again: the next one and the end.
+    pub(crate) again: Option<(Instance, Instance)>,
     /// Decisions below this were sent to it once; sending them again is a repetition.
     pub(crate) served: Instance,
     /// The link came up, and no RESUME was answered since.
@@ -51,6 +56,7 @@ impl Peer {
         Self {
             up: false,
             closed: Instance(0),
+            reopened: BTreeSet::new(),
             parking: Parking::default(),
             dropped: 0,
             need: false,
@@ -60,7 +66,7 @@ impl Peer {
             woke: None,
             asked: None,
             serve: None,
-            frontier: Instance(0),
+            again: None,
             served: Instance(0),
             fresh: false,
             resumes: BTreeMap::new(),
@@ -68,6 +74,30 @@ impl Peer {
             tokens: REPEAT_BURST,
             refilled: Millis(0),
         }
+    }
+
+    /// Whether something is or may be outstanding in an instance.
+    pub(crate) fn is_open(&self, no: Instance) -> bool {
+        no >= self.closed || self.reopened.contains(&no)
+    }
+
+    /// Below this nothing is outstanding at all; what is durable of `closed`.
+    pub(crate) fn all_closed(&self) -> Instance {
+        self.reopened.first().map_or(self.closed, |no| self.closed.min(*no))
+    }
+
+    /// Something is outstanding in an instance; whether that is new below `closed`.
+    pub(crate) fn reopen(&mut self, no: Instance) -> bool {
+        if self.is_open(no) {
+            return false;
+        }
+        if self.reopened.len() < REOPENED_MAX {
+            self.reopened.insert(no);
+        } else {
+            self.closed = no;
+            self.reopened.retain(|other| *other < no);
+        }
+        true
     }
 
     /// P4: whether a RESUME is answered. Once per range and `gamma`; also right after the link came

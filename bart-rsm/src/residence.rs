@@ -221,7 +221,11 @@ impl Core {
 
     /// Loads what a connected peer may discharge now.
     pub(crate) fn want_window(&mut self, peer: Slot) {
-        let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
+        let Some(state) = self.peer_ref(peer) else { return };
+        let closed = state.closed;
+        for no in state.reopened.clone() {
+            self.want(no);
+        }
         if self.insts.contains_key(&closed) && closed.0.saturating_add(KEEP) > self.current.0 {
             return;
         }
@@ -291,11 +295,12 @@ impl Core {
         let no = inst.no;
         self.place_in(inst);
         for peer in self.others() {
-            if self.peer_ref(peer).is_some_and(|state| state.closed <= no) {
+            if self.peer_ref(peer).is_some_and(|state| state.is_open(no)) {
                 self.reset_last_steps(peer, no);
                 self.dirty_peers.insert(peer);
             }
             self.serve_catchup(peer);
+            self.serve_closed(peer);
         }
         self.dirty_insts.insert(no);
     }
@@ -308,7 +313,7 @@ impl Core {
             lead.ask_again();
         }
         for peer in self.others() {
-            if self.peer_ref(peer).is_none_or(|state| state.closed <= no) {
+            if self.peer_ref(peer).is_none_or(|state| state.is_open(no)) {
                 continue;
             }
             inst.reports.insert(peer);
@@ -342,7 +347,7 @@ impl Core {
             let served = peer
                 .serve
                 .is_some_and(|(next, _)| next <= no && no.0 < next.0.saturating_add(CATCHUP_AHEAD));
-            window || served
+            window || served || peer.reopened.contains(&no)
         })
     }
 

@@ -22,8 +22,6 @@ pub(crate) const CATCHUP_AHEAD: u64 = 8;
 const BEHIND_AFTER_MS: u64 = 250;
 /// Another helper is asked after this time, ms.
 const NEXT_HELPER_MS: u64 = 500;
-/// An honest frontier falls back by less than this after a restart.
-const FRONTIER_BACK: u64 = 64;
 
 /// Whom we asked for decisions.
 #[derive(Debug, Default)]
@@ -59,6 +57,7 @@ impl Core {
             state.up = false;
             state.resend_at = None;
             state.serve = None;
+            state.again = None;
         }
     }
 
@@ -74,9 +73,9 @@ impl Core {
 
     /// The first instance in which `peer` owes us something.
     fn frontier(&self, peer: Slot) -> Instance {
-        let closed = self.peer_ref(peer).map_or(self.current, |state| state.closed);
-        (closed.0..self.current.0)
-            .map(Instance)
+        let Some(state) = self.peer_ref(peer) else { return self.current };
+        let old = state.reopened.iter().copied();
+        old.chain((state.closed.0..self.current.0).map(Instance))
             .find(|no| self.insts.get(no).is_none_or(|inst| self.owed(peer, inst).is_some()))
             .unwrap_or(self.current)
     }
@@ -91,23 +90,24 @@ impl Core {
         if !peer.answers_resume(stated.0, stated.1, now, gamma) {
             return Outcome::Fault(Fault::TooOften);
         }
-        let lowest = Instance(peer.frontier.0.saturating_sub(FRONTIER_BACK));
-        let frontier = m.frontier.max(lowest).min(current);
-        peer.frontier = peer.frontier.max(frontier);
-        let reopened = frontier < peer.closed;
-        peer.closed = peer.closed.min(frontier);
+        // Below `closed` nothing is open here, so what it lacks there is only what we sent last.
+        let frontier = m.frontier.min(current);
+        let closed = peer.closed;
+        let end = closed.min(Instance(frontier.0.saturating_add(BULK_WINDOW)));
+        peer.again = Some((frontier, end)).filter(|_| frontier < end);
         if m.undecided < current {
             let end = Instance(current.0.min(m.undecided.0.saturating_add(CATCHUP_RUN)));
             peer.serve = Some((m.undecided, end));
         }
-        // What is signed in a reopened instance must not meet a higher mark after a crash.
-        self.reopened |= reopened;
-        let last = current.0.min(frontier.0.saturating_add(BULK_WINDOW));
-        for no in frontier.0..=last {
-            self.reset_last_steps(from, Instance(no));
+        let first = frontier.max(closed);
+        let last = Instance(current.0.min(first.0.saturating_add(BULK_WINDOW)));
+        let old = self.peer_ref(from).map(|peer| peer.reopened.clone()).unwrap_or_default();
+        for no in old.into_iter().chain((first.0..=last.0).map(Instance)) {
+            self.reset_last_steps(from, no);
         }
         self.resend_outstanding(from);
         self.serve_catchup(from);
+        self.serve_closed(from);
         self.dirty_peers.insert(from);
         Outcome::Done
     }
@@ -139,6 +139,73 @@ impl Core {
             }
         }
         self.dirty_insts.insert(no);
+    }
+
+    /// Repeats the last steps in closed instances, each message and load at the rate of repetitions.
+    /// Nothing here changes with it, so the mark does not fall.
+    pub(crate) fn serve_closed(&mut self, to: Slot) {
+        while let Some((next, end)) = self.peer_ref(to).and_then(|peer| peer.again) {
+            let mut go_on = next < end && self.is_up(to);
+            if go_on && !self.insts.contains_key(&next) {
+                if !self.may_load(next) || self.repeat_allowed(to) {
+                    return self.want(next);
+                }
+                go_on = false;
+            }
+            go_on = go_on && self.repeat_last_steps(to, next);
+            if let Some(peer) = self.peer(to) {
+                peer.again = Some((Instance(next.0 + 1), end)).filter(|_| go_on);
+            }
+        }
+    }
+
+    /// False if that is more than the rate allows.
+    fn repeat_last_steps(&mut self, to: Slot, no: Instance) -> bool {
+        let Some(inst) = self.insts.get(&no).filter(|inst| inst.is_decided()) else { return true };
+        let report = inst.sender == to && inst.report_sent;
+        let steps: Vec<u32> = inst
+            .leads
+            .iter()
+            .filter(|(_, lead)| to != inst.sender && lead.conv(to).sent == 4)
+            .map(|(turn, _)| *turn)
+            .collect();
+        let told = inst.leads.iter().rev().find(|(_, lead)| lead.told.contains(to));
+        let told = told.map(|(turn, _)| *turn);
+        let asked: Vec<u32> = inst
+            .turns
+            .range(1..)
+            .filter(|(turn, state)| state.stage > 0 && self.schedule.leader(no, **turn) == to)
+            .map(|(turn, _)| *turn)
+            .collect();
+        for turn in asked {
+            if !self.repeat_allowed(to) {
+                return false;
+            }
+            if let Some(core) = self.sign(no, turn, SetTurnStatement {}) {
+                self.send(to, Message::SetTurn(SetTurn { core }));
+            }
+        }
+        for turn in steps {
+            if !self.repeat_allowed(to) {
+                return false;
+            }
+            if let Some(message) = self.step_message(to, no, turn, 4) {
+                self.send(to, message);
+            }
+        }
+        if let Some(turn) = told {
+            if !self.repeat_allowed(to) {
+                return false;
+            }
+            self.send_show_decision(to, no, turn);
+        }
+        if report {
+            if !self.repeat_allowed(to) {
+                return false;
+            }
+            self.send_report(to, no);
+        }
+        true
     }
 
     /// Sends the decisions of a run in order, as far as they are in memory.
@@ -271,9 +338,9 @@ impl Core {
 
     /// Whether an answer by `peer` is missing, or a decided instance is still open with it.
     fn is_outstanding(&self, peer: Slot) -> bool {
-        let closed = self.peer_ref(peer).map_or(self.current, |state| state.closed);
-        let (first, last) = (closed, self.current);
-        self.insts.range(first..=last).any(|(no, inst)| {
+        let Some(state) = self.peer_ref(peer) else { return false };
+        let old = state.reopened.iter().filter_map(|no| self.insts.get_key_value(no));
+        old.chain(self.insts.range(state.closed..=self.current)).any(|(no, inst)| {
             let mut found = false;
             self.each_duty(peer, inst, &mut |_, duty| {
                 found |= match duty {
@@ -312,8 +379,11 @@ impl Core {
     pub(crate) fn resend_outstanding(&mut self, peer: Slot) {
         let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
         let last = Instance(self.current.0.min(closed.0.saturating_add(BULK_WINDOW)));
-        let mut places: Vec<Instance> =
-            self.insts.range(closed..=last).map(|(no, _)| *no).collect();
+        let mut places: Vec<Instance> = self
+            .peer_ref(peer)
+            .map(|state| state.reopened.iter().copied().collect())
+            .unwrap_or_default();
+        places.extend(self.insts.range(closed..=last).map(|(no, _)| *no));
         if last < self.current {
             places.push(self.current);
         }

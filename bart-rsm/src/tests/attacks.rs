@@ -157,6 +157,39 @@ fn set_turns_that_climb_in_an_old_instance_are_answered_at_the_rate_of_repetitio
 }
 
 #[test]
+fn old_instances_that_are_asked_for_do_not_make_a_member_walk_its_log() {
+    let mut net = Net::new(5);
+    let roster = Arc::clone(&net.roster);
+    for round in 0..600 {
+        net.submit((round % 5) as u16, round, b"work");
+        net.run(15);
+    }
+    let current = net.decided(1);
+    assert!(current > 250, "{current}");
+    let closed = net.core(1).peers[3].closed;
+    let loads = |net: &Net| net.loads.get(&Slot(1)).copied().unwrap_or(0);
+    let before = loads(&net);
+    // Slot 1 leads turn 1 where slot 4 is the sender, and turn 3 where slot 2 is.
+    assert_eq!(net.core(1).schedule.leader(Instance(4), 1), Slot(1));
+    net.inject(Slot(3), Slot(1), &forge::set_turn(&roster, 3, 2, 3));
+    for no in [4, 9, 14] {
+        net.inject(Slot(3), Slot(1), &forge::set_turn(&roster, 3, no, 1));
+    }
+    net.run(200);
+    assert!(net.sent[&(Slot(1), Kind::ShowDecision)] > 0, "nothing was answered");
+    assert!(loads(&net) - before <= 4, "{} loads", loads(&net) - before);
+    let resume = Resume { epoch: Epoch(3), undecided: Instance(current), frontier: Instance(0) };
+    net.inject(Slot(3), Slot(1), &Message::Resume(resume));
+    net.run(200);
+    assert!(loads(&net) - before <= 4 + 32, "{} loads", loads(&net) - before);
+    assert!(net.core(1).peers[3].all_closed() >= closed, "the mark fell");
+    assert!(net.core(1).stats().loads == 0);
+    net.run(60_000);
+    net.check_agreement(0..5);
+    net.check_no_residue([0, 1, 2, 4]);
+}
+
+#[test]
 fn certificate_of_another_outcome_raises_the_alarm_even_in_an_old_instance() {
     for report in [false, true] {
         let mut net = Net::new(5);

@@ -34,6 +34,8 @@ pub(crate) struct Net {
     /// Every statement digest that left, per author and key: sign-once as an outsider sees it.
     pub(crate) said: BTreeMap<(Slot, Instance, Turn, Kind), Hash>,
     pub(crate) sent: BTreeMap<(Slot, Kind), usize>,
+    /// Instances that were read back from disk, per member.
+    pub(crate) loads: BTreeMap<Slot, usize>,
     /// Most bytes that left in one step, per author and receiver.
     pub(crate) most_in_step: BTreeMap<(Slot, Slot), usize>,
     pub(crate) now: u64,
@@ -84,6 +86,7 @@ impl Net {
             alarms: Vec::new(),
             said: BTreeMap::new(),
             sent: BTreeMap::new(),
+            loads: BTreeMap::new(),
             most_in_step: BTreeMap::new(),
             now: 0,
             crash_after: None,
@@ -228,7 +231,11 @@ impl Net {
                 Effect::Erase(key) => {
                     self.disks[me].remove(&key);
                 }
-                Effect::Load(key) => loads.push(key),
+                Effect::Load(key) => {
+                    let inst = matches!(key, RecordKey::Instance(_));
+                    *self.loads.entry(slot).or_default() += usize::from(inst);
+                    loads.push(key);
+                }
                 Effect::Send { to, message } => {
                     *bytes.entry(to).or_default() += message.size();
                     self.put_on_wire(slot, to, message);
@@ -266,7 +273,7 @@ impl Net {
         let (Some(core), Some(log)) = (core, disk.get(&RecordKey::Log)) else { return };
         let closed = LogRecord::read(log).unwrap().closed;
         for (at, (durable, peer)) in closed.iter().zip(&core.peers).enumerate() {
-            assert!(*durable <= peer.closed, "slot {slot}, peer {at}: {durable} is durable");
+            assert!(*durable <= peer.all_closed(), "slot {slot}, peer {at}: {durable} is durable");
         }
     }
 
@@ -373,7 +380,7 @@ impl Net {
                 .collect();
             assert!(left.is_empty(), "slot {slot} is owed {left:?}");
             for peer in slots.iter().filter(|peer| *peer != slot) {
-                let closed = core.peers[usize::from(*peer)].closed;
+                let closed = core.peers[usize::from(*peer)].all_closed();
                 assert!(closed.0 >= upto, "slot {slot} has {closed} open with slot {peer}");
             }
         }
