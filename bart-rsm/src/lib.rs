@@ -35,6 +35,7 @@ mod peer;
 pub mod proposal;
 mod read;
 mod record;
+mod repeat;
 mod residence;
 mod resume;
 mod schedule;
