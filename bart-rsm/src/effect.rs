@@ -162,6 +162,17 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// Whether no honest member can cause it. The others also come from repetitions after a
+    /// restart or a broken link: they are dropped and bounded, and blame nobody.
+    pub fn is_misbehavior(&self) -> bool {
+        match self {
+            Self::BadSignature(_) | Self::Malformed(..) | Self::Equivocation { .. } => true,
+            Self::Unexpected(_) | Self::NotParked(_) | Self::TooOften => false,
+        }
+    }
+}
+
 /// An outstanding duty of a peer towards us (specification 3.5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Duty {

@@ -119,7 +119,10 @@ impl Driver {
         let mut steps = VecDeque::from([step]);
         while let Some(step) = steps.pop_front() {
             for (peer, fault) in step.faults {
-                self.fault(peer, &format!("{fault:?}"));
+                match fault.is_misbehavior() {
+                    true => self.fault(peer, &fault.to_string()),
+                    false => tracing::debug!(%peer, %fault, "a message is dropped"),
+                }
             }
             for effect in step.effects {
                 match effect {
