@@ -63,8 +63,8 @@ pub enum Effect {
         /// The message.
         message: Message,
     },
-    /// Execute what was decided. After a restart the last instances are applied again; the
-    /// application skips what it has.
+    /// Execute what was decided. After a restart the last [`REPLAYED`](crate::REPLAYED) instances are
+    /// applied again; the application skips what it has.
     Apply {
         /// The place in the log.
         inst: Instance,
@@ -75,7 +75,8 @@ pub enum Effect {
         /// State machine time after this instance (specification 5.2).
         tau: Stamp,
     },
-    /// A submitted command is decided.
+    /// A submitted command is decided. Follows on its instance's `Apply`, in the order of the commands
+    /// there.
     Committed {
         /// The caller's name for it.
         ticket: u64,

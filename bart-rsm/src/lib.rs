@@ -54,7 +54,7 @@ pub use effect::{Alarm, Duty, Effect, Fault, Input, Refusal, Stats, Step};
 pub use message::Message;
 pub use proposal::{Accusation, Proposal};
 pub use record::{Record, RecordKey};
-pub use residence::RestoreError;
+pub use residence::{REPLAYED, RestoreError};
 
 #[cfg(test)]
 mod tests;

@@ -18,6 +18,8 @@ use types::{Hash, Instance, SecretKey, Slot};
 
 /// Instances always in memory.
 pub(crate) const KEEP: u64 = 64;
+/// Decided instances that are handed to `Apply` again after a restart, at least, if there are so many.
+pub const REPLAYED: u64 = KEEP;
 /// Instances being loaded.
 pub(crate) const LOADS_MAX: usize = 64;
 

@@ -17,7 +17,7 @@
 use crate::daemon::Daemon;
 use crate::error::NodeError;
 use crate::objects::ObjectError;
-use crate::rsm::SubmitError;
+
 use crate::wire::{ApiError, ObjectEntry, Witnessed};
 use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::StatusCode;
@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use bytes::Bytes;
+use replica::{Decided, SubmitError};
 use serde::Deserialize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path as FilePath;
@@ -169,9 +170,9 @@ async fn decided(daemon: &Daemon, command: Vec<u8>) -> Response {
     }
 }
 
-fn committed(outcome: Result<types::Instance, SubmitError>) -> Response {
+fn committed(outcome: Result<Decided<()>, SubmitError>) -> Response {
     match outcome {
-        Ok(instance) => Json(Witnessed { instance: instance.0 }).into_response(),
+        Ok(decided) => Json(Witnessed { instance: decided.inst.0 }).into_response(),
         Err(error @ SubmitError::Stopping) => problem(
             StatusCode::SERVICE_UNAVAILABLE,
             "stopping",
@@ -188,7 +189,7 @@ fn committed(outcome: Result<types::Instance, SubmitError>) -> Response {
 }
 
 async fn rsm_stats(State(daemon): App) -> Response {
-    Json(daemon.rsm().stats()).into_response()
+    Json(crate::rsm::stats(daemon.rsm())).into_response()
 }
 
 async fn shutdown(State(daemon): App) -> Response {

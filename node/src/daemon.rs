@@ -1,10 +1,9 @@
 //! Starts and stops the parts of a member, in an order that loses nothing.
 
 use crate::api;
-use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::objects::{Objects, ObjectsConfig};
-use crate::rsm::{self, Rsm};
+use crate::rsm::{Rsm, Witnesses};
 use crate::store::bodies::Bodies;
 use crate::store::cache::ObjectCache;
 use crate::store::lock::FolderLock;
@@ -14,6 +13,7 @@ use crate::upkeep;
 use crate::wire::{MemberStatus, Status, WitnessStatus};
 use net::{Listen, Net, NetConfig, Peer};
 use policy::{MemberConfig, Ticket};
+use replica::Clock;
 use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -73,8 +73,15 @@ pub async fn run(
         .ok_or_else(|| NodeError::Group("this member's key is not in the group's roster".into()))?;
     let (net, control, requests) = start_net(&config, slot, &key)?;
     let rsm_config = rsm_config(&config.ticket, slot, roster.clone());
-    let (rsm, mut rsm_ended) =
-        rsm::start(rsm_config, key.clone(), promises.clone(), net.clone(), control, clock)?;
+    let parts = replica::Parts {
+        config: rsm_config,
+        key: key.clone(),
+        store: promises.clone(),
+        net: net.clone(),
+        events: control,
+        clock,
+    };
+    let (rsm, mut rsm_ended) = replica::start(parts, Witnesses::default())?;
     let storer = StorerService::open(
         storer_config(&config.ticket, slot, key.clone()),
         roster.clone(),
@@ -115,7 +122,10 @@ pub async fn run(
     let outcome = tokio::select! {
         () = shutdown => Ok(()),
         () = wait_for_stop(stopped) => Ok(()),
-        ended = &mut rsm_ended => ended.unwrap_or_else(|_| Err(NodeError::Alarm("its thread died".into()))),
+        ended = &mut rsm_ended => match ended {
+            Ok(ended) => ended.map_err(NodeError::from),
+            Err(_) => Err(NodeError::Alarm("its thread died".into())),
+        },
         error = failing.failed() => Err(error),
         served = &mut served => Err(NodeError::Net(format!("the local API ended: {served:?}"))),
     };
@@ -254,8 +264,7 @@ impl Daemon {
         });
         let witness = self
             .rsm
-            .state()
-            .latest(self.slot)
+            .read(|app| app.0.latest(self.slot).copied())
             .map(|witness| WitnessStatus { objects: witness.objects, stamp_ms: witness.stamp.0 });
         let link_faults: u64 = peers.iter().flat_map(|peer| peer.faults.values()).sum();
         Status {

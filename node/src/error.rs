@@ -58,9 +58,24 @@ pub enum NodeError {
     /// The network cannot be used.
     #[error("{0}")]
     Net(String),
+    /// The state machine cannot start or go on.
+    #[error("the state machine: {0}")]
+    Rsm(replica::Error),
     /// The state machine saw a violation of agreement and stopped signing.
     #[error(
         "the state machine saw two decisions for one place in the log and stopped ({0}); keep the data folder as evidence and tell the group's administrator"
     )]
     Alarm(String),
+}
+
+impl From<replica::Error> for NodeError {
+    fn from(error: replica::Error) -> Self {
+        match error {
+            replica::Error::Alarm(what) => Self::Alarm(what),
+            replica::Error::Store(what) => Self::Commit(what.0),
+            replica::Error::Record { what, detail } => Self::Record { what, detail },
+            replica::Error::Config(what) => Self::Group(what),
+            other => Self::Rsm(other),
+        }
+    }
 }

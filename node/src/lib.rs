@@ -3,7 +3,7 @@
 //! | module | job |
 //! | --- | --- |
 //! | [`daemon`] | starts and stops everything, in an order that loses nothing |
-//! | `rsm` | drives the state machine: messages, timers, durable records, sends |
+//! | `rsm` | the application on the replicated log, and its disk: the glue to `replica` |
 //! | `storer` | answers other members' stores and retrieves |
 //! | `objects` | stores and fetches this member's own objects |
 //! | `upkeep` | what happens by the clock: renewals, tombstones, expired chunks |
@@ -16,7 +16,6 @@
 
 mod api;
 pub mod client;
-mod clock;
 pub mod daemon;
 mod error;
 mod objects;

@@ -4,7 +4,6 @@
 //! the order: body durable, then record durable, then the receipt leaves. Requests of all members
 //! are answered concurrently, at most [`WORK_MAX`] at a time; the network bounds them per member.
 
-use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::store::bodies::Bodies;
 use crate::store::promises::{Promises, Table, Ticket, writes};
@@ -12,6 +11,7 @@ use bytes::Bytes;
 use net::{Incoming, RequestReceiver, Responder};
 use pib::storer::{Action, FileName, Reply, RetrieveStep, StorerStep};
 use pib::{Request, Response, Storer, StorerConfig, Unavailable};
+use replica::Clock;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -16,7 +16,6 @@ mod upkeep;
 
 pub use error::ObjectError;
 
-use crate::clock::Clock;
 use crate::error::NodeError;
 use crate::store::cache::ObjectCache;
 use crate::store::promises::{Promises, Table, Ticket, writes};
@@ -25,6 +24,7 @@ use error::from_core;
 use net::Net;
 use pib::{ObjectKey, ObjectKind, Owner, OwnerConfig, Record};
 use recent::Recent;
+use replica::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
