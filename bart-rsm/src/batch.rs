@@ -17,7 +17,7 @@ pub(crate) const QUEUE_MAX: usize = 4096;
 type Entry = (u64, Vec<u8>);
 
 /// The queue and the batch that is under way.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
     queue: VecDeque<Entry>,
     bytes: usize,

@@ -30,8 +30,9 @@ pub(crate) enum Outcome {
     Fault(Fault),
 }
 
-/// One member of the state machine. Pure: it sends, stores and waits through effects only.
-#[derive(Debug)]
+/// One member of the state machine. Pure: it sends, stores and waits through effects only. It is
+/// `Clone` for exhaustive exploration: a copy that runs beside its original signs twice.
+#[derive(Debug, Clone)]
 pub struct Core {
     pub(crate) config: Config,
     pub(crate) me: Slot,

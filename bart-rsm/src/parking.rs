@@ -14,7 +14,7 @@ use types::{Instance, Kind, Slot, Turn};
 pub(crate) const PARKED_MAX: usize = 512;
 
 /// One peer's parked messages in order of their place.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Parking {
     messages: BTreeMap<(Instance, Turn, Kind), (Message, usize)>,
     bytes: usize,
@@ -45,6 +45,10 @@ impl Parking {
         self.bytes += size;
         self.messages.insert(key, (message, size));
         true
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Message> {
+        self.messages.values().map(|(message, _)| message)
     }
 
     fn keys(&self) -> Vec<(Instance, Turn, Kind)> {

@@ -15,7 +15,7 @@ pub(crate) const RANGES_MAX: usize = 128;
 pub(crate) const REOPENED_MAX: usize = 32;
 
 /// One peer.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) up: bool,
     /// In all instances below this nothing is outstanding in either direction, but in `reopened`.
@@ -122,6 +122,14 @@ impl Peer {
             self.highest = self.highest.max(undecided);
         }
         answered
+    }
+
+    /// Forgets times and rates, for a comparison of states in which nothing is ever repeated.
+    pub(crate) fn without_clock(&mut self) {
+        let new = Self::new(0);
+        (self.backoff_ms, self.tokens, self.refilled) = (0, new.tokens, new.refilled);
+        (self.resend_at, self.asked) = (None, None);
+        self.resumes.clear();
     }
 
     /// Whether one more repetition is within the rate.

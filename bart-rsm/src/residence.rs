@@ -24,7 +24,7 @@ pub const REPLAYED: u64 = KEEP;
 pub(crate) const LOADS_MAX: usize = 64;
 
 /// An instance on its way into memory.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Load {
     inst: Option<Inst>,
     missing: BTreeSet<Hash>,

@@ -24,7 +24,7 @@ const BEHIND_AFTER_MS: u64 = 250;
 const NEXT_HELPER_MS: u64 = 500;
 
 /// Whom we asked for decisions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Asks {
     last: Option<(Slot, Millis)>,
     run_end: Instance,

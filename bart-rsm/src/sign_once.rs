@@ -24,7 +24,7 @@ pub(crate) fn signing_form(rules: &Rules, header: &Header, payload: Vec<u8>) -> 
 }
 
 /// Signs, and remembers what was signed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct SignOnce {
     key: SecretKey,
     group: GroupId,
@@ -107,5 +107,9 @@ impl SignOnce {
 
     pub(crate) fn count(&self) -> u64 {
         self.count
+    }
+
+    pub(crate) fn forget_count(&mut self) {
+        self.count = 0;
     }
 }

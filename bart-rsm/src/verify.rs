@@ -51,7 +51,7 @@ mod shared {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Verifier {
     roster: Arc<Roster>,
     rules: Rules,
@@ -67,6 +67,11 @@ impl Verifier {
 
     pub(crate) fn count(&self) -> u64 {
         self.count
+    }
+
+    /// Forgets verdicts, which are a cache.
+    pub(crate) fn forget(&mut self) {
+        (self.known, self.order, self.count) = (BTreeSet::new(), VecDeque::new(), 0);
     }
 
     /// Whether `slot` made this statement at this place, with its active identity.

@@ -5,6 +5,6 @@ mod away;
 mod crash;
 mod forge;
 mod forms;
-mod harness;
+pub(crate) mod harness;
 mod honest;
 mod turns;
