@@ -294,6 +294,6 @@ impl Core {
 }
 
 /// The answer with the latest accepted turn; none if nobody accepted anything. NONE is no number.
-fn latest<'a>(entries: impl Iterator<Item = &'a ReadEntry>) -> Option<&'a ReadEntry> {
+pub(crate) fn latest<'a>(entries: impl Iterator<Item = &'a ReadEntry>) -> Option<&'a ReadEntry> {
     entries.filter(|entry| entry.val_turn != TURN_NONE).max_by_key(|entry| entry.val_turn)
 }

@@ -17,6 +17,8 @@
 //! 6. *Bounded*: parking, residence, queue and verdicts have fixed limits; a peer that is away costs
 //!    nothing but disk.
 //!
+//! What convicts somebody before a third party is in [`pom`].
+//!
 //! Where to start reading: [`Core`] in `core.rs`, then `duties.rs` (who may send what), then the
 //! steps in the order of a turn: `turn`, `sender`, `set_turn`, `read`, `agree`, `write`,
 //! `show_quorum`, `decide`.
@@ -33,6 +35,7 @@ pub mod message;
 mod outline;
 mod parking;
 mod peer;
+pub mod pom;
 pub mod proposal;
 mod read;
 mod record;

@@ -7,4 +7,5 @@ mod forge;
 mod forms;
 pub(crate) mod harness;
 mod honest;
+mod pom;
 mod turns;

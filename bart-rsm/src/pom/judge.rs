@@ -1,0 +1,123 @@
+//! Checks of single objects against a roster: group, epoch, key, signature (specification 8.1).
+//!
+//! The vectors are checked by the very code that an acceptor uses, so a proof cannot demand more
+//! of a member than the protocol does.
+
+use super::{Pom, PomError};
+use crate::config::Rules;
+use crate::message::{Value, ValueStatement, value_digest};
+use crate::schedule::Schedule;
+use crate::verify::{Place, Verifier};
+use std::sync::Arc;
+use types::{Hash, Header, Ident, Instance, Roster, Signed, SignedPayload, Slot, Turn};
+
+/// Judges proofs of one epoch; remembers signatures that it has checked.
+#[derive(Debug)]
+pub struct Judge {
+    roster: Arc<Roster>,
+    schedule: Schedule,
+    pub(super) verifier: Verifier,
+    accused: (Slot, Ident),
+}
+
+impl Judge {
+    /// A judge with the roster of one epoch.
+    pub fn new(roster: &Roster) -> Self {
+        let roster = Arc::new(roster.clone());
+        let verifier = Verifier::new(Arc::clone(&roster), Rules::default());
+        let schedule = Schedule::new(&roster);
+        Self { roster, schedule, verifier, accused: (Slot(0), Ident(0)) }
+    }
+
+    /// Group and epoch fit the roster, and the accused could sign.
+    pub(super) fn check_envelope(&mut self, pom: &Pom) -> Result<(), PomError> {
+        let (group, epoch) = (self.roster.group(), self.roster.epoch());
+        if pom.group != group {
+            return Err(PomError::OtherGroup { pom: pom.group, roster: group });
+        }
+        if pom.epoch != epoch {
+            return Err(PomError::OtherEpoch { pom: pom.epoch, roster: epoch });
+        }
+        let (slot, ident) = (pom.accused, pom.ident);
+        let active = self.roster.member(slot).map(|member| member.active);
+        if active != Some(ident) {
+            return Err(PomError::UnknownSigner { slot, ident });
+        }
+        self.accused = (slot, ident);
+        Ok(())
+    }
+
+    /// The statement is the accused's.
+    pub(super) fn own<P: SignedPayload>(&mut self, signed: &Signed<P>) -> Result<(), PomError> {
+        let Header { slot, ident, .. } = signed.header;
+        if (slot, ident) != self.accused {
+            return Err(PomError::OtherSigner(P::KIND));
+        }
+        self.genuine(signed)
+    }
+
+    /// The statement is that of the member that it names.
+    pub(super) fn genuine<P: SignedPayload>(&mut self, signed: &Signed<P>) -> Result<(), PomError> {
+        let Header { slot, ident, epoch, kind, .. } = signed.header;
+        if epoch != self.roster.epoch() {
+            return Err(PomError::ObjectEpoch(P::KIND));
+        }
+        let active = self.roster.member(slot).map(|member| member.active);
+        if active != Some(ident) || kind != P::KIND {
+            return Err(PomError::UnknownSigner { slot, ident });
+        }
+        match self.verifier.signed(slot, signed) {
+            true => Ok(()),
+            false => Err(PomError::BadSignature { slot, kind: P::KIND }),
+        }
+    }
+
+    /// A proposal is the accused's, with the body that its statement names.
+    pub(super) fn own_value(&mut self, value: &Value) -> Result<(), PomError> {
+        self.own(&value.statement)?;
+        self.check_body(value)
+    }
+
+    /// The body is the one that the statement names.
+    pub(super) fn check_body(&self, value: &Value) -> Result<(), PomError> {
+        match value.statement.payload.body == Hash::of(&value.body) {
+            true => Ok(()),
+            false => Err(PomError::OtherAttachment("the body of the proposal")),
+        }
+    }
+
+    /// How an outcome with this statement is named in AGREE and all that follows.
+    pub(super) fn value_digest(&self, statement: &Signed<ValueStatement>) -> Hash {
+        let Header { inst, slot, .. } = statement.header;
+        let (group, epoch) = (self.roster.group(), self.roster.epoch());
+        value_digest(group, epoch, inst, slot, &statement.payload)
+    }
+
+    /// The digest of NULL in an instance.
+    pub(super) fn null(&self, inst: Instance) -> Hash {
+        let (group, epoch) = (self.roster.group(), self.roster.epoch());
+        crate::message::null_digest(group, epoch, inst, self.sender(inst))
+    }
+
+    pub(super) fn place(&self, inst: Instance) -> Place {
+        Place { inst, sender: self.sender(inst) }
+    }
+
+    pub(super) fn sender(&self, inst: Instance) -> Slot {
+        self.schedule.sender(inst)
+    }
+
+    pub(super) fn leader(&self, inst: Instance, turn: Turn) -> Slot {
+        self.schedule.leader(inst, turn.0)
+    }
+
+    /// Entries of a quorum.
+    pub(super) fn q(&self) -> usize {
+        self.roster.quorum().size()
+    }
+
+    /// Slots of the roster: the length of the vectors in a proposal.
+    pub(super) fn slots(&self) -> usize {
+        self.roster.slots()
+    }
+}

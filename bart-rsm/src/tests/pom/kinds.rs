@@ -1,0 +1,48 @@
+//! Every kind convicts the guilty one, and only as what it is.
+
+use super::super::harness::roster;
+use super::make::all;
+use crate::pom::*;
+use std::collections::BTreeSet;
+use types::*;
+
+#[test]
+fn every_kind_and_form_convicts_its_signer() {
+    let roster = roster(5);
+    for (name, pom) in all() {
+        let conviction = verify(&pom, &roster).unwrap_or_else(|why| panic!("{name}: {why}"));
+        assert_eq!((conviction.accused, conviction.kind), (pom.accused, pom.kind()), "{name}");
+        assert!(name.starts_with(&format!("TR{}", pom.kind() as u8)), "{name}");
+        assert!(conviction.to_string().contains(pom.kind().words()), "{conviction}");
+    }
+    let shown: BTreeSet<_> = all().iter().map(|(_, pom)| pom.kind()).collect();
+    assert_eq!(shown, PomKind::ALL.iter().copied().collect());
+}
+
+#[test]
+fn proof_convicts_nobody_in_another_group_epoch_or_identity() {
+    let good = roster(5);
+    let members = || good.all().map(|slot| good.member(slot).unwrap().clone()).collect::<Vec<_>>();
+    let (mode, f) = (good.quorum().mode(), good.quorum().f());
+    let group = Roster::new(GroupId(Hash::of(b"other")), good.epoch(), f, mode, members()).unwrap();
+    let epoch = Roster::new(good.group(), Epoch(4), f, mode, members()).unwrap();
+    for (name, pom) in all() {
+        let at = usize::from(pom.accused.0);
+        let mut next = members();
+        next[at].identities.push(SecretKey::from_seed(&[99; 32]).public());
+        next[at].active = Ident(1);
+        let next = Roster::new(good.group(), good.epoch(), f, mode, next).unwrap();
+        let mut strangers = members();
+        strangers[at].identities[0] = SecretKey::from_seed(&[98; 32]).public();
+        let strangers = Roster::new(good.group(), good.epoch(), f, mode, strangers).unwrap();
+        assert!(matches!(verify(&pom, &group), Err(PomError::OtherGroup { .. })), "{name}");
+        assert!(matches!(verify(&pom, &epoch), Err(PomError::OtherEpoch { .. })), "{name}");
+        assert!(matches!(verify(&pom, &next), Err(PomError::UnknownSigner { .. })), "{name}");
+        assert!(matches!(verify(&pom, &strangers), Err(PomError::BadSignature { .. })), "{name}");
+        // Nor does it convict anybody else.
+        for slot in good.all().filter(|slot| *slot != pom.accused) {
+            let other = Pom { accused: slot, ..pom.clone() };
+            assert!(matches!(verify(&other, &good), Err(PomError::OtherSigner(_))), "{name}");
+        }
+    }
+}
