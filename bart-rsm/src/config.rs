@@ -36,7 +36,7 @@ pub struct Params {
     pub idle_max_ms: u64,
     /// Give-up bound of a link, ms: first repetition, and rate of answers to RESUME. 30 s.
     pub gamma_ms: u64,
-    /// Group. Instances that run at the same time. Only 1 is supported.
+    /// Group. Instances that run at the same time: 1, or up to half of the members (5.4).
     pub pipeline: u64,
     /// Slowest repetition, ms. 10 min.
     pub resend_max_ms: u64,
@@ -172,8 +172,8 @@ impl Config {
         }
         let p = &self.params;
         let bad = |name, why| Err(ConfigError::Parameter(name, why));
-        if p.pipeline != 1 {
-            return bad("pipeline", "only one instance at a time is supported");
+        if p.pipeline == 0 || (p.pipeline > 1 && p.pipeline > self.roster.slots() as u64 / 2) {
+            return bad("pipeline", "must be 1, or at most half of the members");
         }
         if p.v_max > PROPOSAL_LEN_MAX || p.v_max < proposal::fixed_len(self.roster.slots()) + 256 {
             return bad("v_max", "too large, or too small for the fixed vectors and one command");

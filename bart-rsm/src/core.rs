@@ -42,15 +42,18 @@ pub struct Core {
     pub(crate) signer: SignOnce,
     pub(crate) verifier: Verifier,
     pub(crate) insts: BTreeMap<Instance, Inst>,
-    /// The instance that we entered last; everything before it is decided.
+    /// The first instance that is not decided; everything before it is applied.
     pub(crate) current: Instance,
+    /// Instances below this are entered.
+    pub(crate) entered: Instance,
     pub(crate) log: LogState,
     pub(crate) peers: Vec<Peer>,
     pub(crate) batch: Batch,
     pub(crate) now: Now,
-    /// The turn whose timer runs, in the current instance.
-    pub(crate) timer: Option<(u32, Millis)>,
-    pub(crate) propose_at: Option<Millis>,
+    /// In each instance under way: the turn whose timer runs.
+    pub(crate) timers: BTreeMap<Instance, (u32, Millis)>,
+    /// When our own instance under way is proposed.
+    pub(crate) propose_at: Option<(Instance, Millis)>,
     pub(crate) entered_at: Millis,
     pub(crate) awake_until: Instance,
     pub(crate) woke: Option<Instance>,
@@ -92,11 +95,12 @@ impl Core {
             verifier: Verifier::new(roster, config.rules),
             insts: BTreeMap::new(),
             current: Instance(0),
+            entered: Instance(0),
             log: LogState::new(slots),
             peers: (0..slots).map(|_| Peer::new(config.params.gamma_ms)).collect(),
             batch: Batch::default(),
             now: Now { mono: zero, wall: Stamp(0) },
-            timer: None,
+            timers: BTreeMap::new(),
             propose_at: None,
             entered_at: zero,
             awake_until: Instance(0),
@@ -125,7 +129,9 @@ impl Core {
         if !self.running {
             self.running = true;
             self.replay();
-            self.enter(self.current);
+            self.entered = self.current;
+            self.entered_at = now.mono;
+            self.enter_window();
             self.settle();
         }
         self.finish()
@@ -153,9 +159,10 @@ impl Core {
 
     /// When the next [`Input::Tick`] is due.
     pub fn next_wakeup(&self) -> Option<Millis> {
-        let timer = self.timer.map(|(_, at)| at);
+        let timers = self.timers.values().map(|(_, at)| *at);
+        let propose = self.propose_at.map(|(_, at)| at);
         let resend = self.peers.iter().filter_map(|peer| peer.resend_at);
-        timer.into_iter().chain(self.propose_at).chain(resend).chain(self.ask_due()).min()
+        timers.chain(propose).chain(resend).chain(self.ask_due()).min()
     }
 
     /// Everything up to here is decided and was handed to `Apply`.
@@ -223,6 +230,7 @@ impl Core {
         Place { inst, sender: self.schedule.sender(inst) }
     }
 
+    /// Whether an instance is decided and applied.
     pub(crate) fn is_decided(&self, inst: Instance) -> bool {
         inst < self.current
     }
@@ -322,7 +330,7 @@ impl Core {
     /// Delivers a gated message if its place is reached and its gate is open.
     pub(crate) fn accept(&mut self, from: Slot, message: &Message) -> Outcome {
         let inst = message.inst();
-        if inst > self.current {
+        if inst >= self.entered {
             return Outcome::Park;
         }
         if !self.may_accept(from, inst) {

@@ -23,11 +23,11 @@ impl Core {
         self.save.insert(no);
         self.touch(no);
         self.learn_proof(no, turn);
-        if no == self.current {
-            self.timer = None;
+        if no >= self.current {
+            self.timers.remove(&no);
+            self.propose_at.take_if(|(own, _)| *own == no);
             self.propose(no);
-            self.apply(no);
-            self.enter(Instance(no.0 + 1));
+            self.apply_decided();
         }
     }
 
@@ -38,6 +38,7 @@ impl Core {
         let (sender, proposal) = (inst.sender, inst.decided_proposal().map(Arc::new));
         self.log.apply(sender, proposal.as_deref(), self.schedule.live());
         inst.tau = self.log.tau;
+        self.save.insert(no);
         self.save_log = true;
         self.out.push(Effect::Apply { inst: no, sender, proposal, tau: self.log.tau });
         for ticket in self.batch.decided(no, digest) {
@@ -148,7 +149,7 @@ impl Core {
             self.decide(no, Arc::clone(&m.cert));
         } else {
             // A value of ours that our own disk lost: get it back from whoever reports it.
-            self.note_evidence(from, Instance(no.0 + 1));
+            self.note_evidence(from, self.entered_at_least(Instance(no.0 + 1)));
         }
         Outcome::Done
     }
@@ -158,12 +159,15 @@ impl Core {
         Outcome::Fault(Fault::Unexpected(Kind::Penance))
     }
 
-    /// P3: accepted from anybody, ungated, for the current instance.
+    /// P3: accepted from anybody, ungated, for instances under way.
     pub(crate) fn on_catchup(&mut self, from: Slot, m: &Catchup) -> Outcome {
         let no = m.inst;
-        self.note_evidence(from, Instance(no.0.saturating_add(1)));
-        if no < self.current {
-            let known = self.insts.get(&no).and_then(|inst| inst.decided.as_ref());
+        self.note_evidence(from, self.entered_at_least(Instance(no.0.saturating_add(1))));
+        if no >= self.entered {
+            return Outcome::Fault(Fault::NotParked(Kind::Catchup));
+        }
+        let known = self.insts.get(&no).and_then(|inst| inst.decided.as_ref());
+        if no < self.current || known.is_some() {
             let other = known.is_some_and(|cert| cert.value != m.cert.value);
             let place = self.place(no);
             if other && !self.verifier.decision(place, &m.cert) {
@@ -173,9 +177,6 @@ impl Core {
                 self.decide(no, Arc::clone(&m.cert));
             }
             return Outcome::Done;
-        }
-        if no > self.current {
-            return Outcome::Fault(Fault::NotParked(Kind::Catchup));
         }
         let place = self.place(no);
         if !self.verifier.decision(place, &m.cert) {

@@ -228,13 +228,9 @@ impl Core {
             return;
         }
         self.want_window(peer);
-        let last = self.current.0.min(closed.0.saturating_add(BULK_WINDOW));
+        let last = self.last_entered().0.min(closed.0.saturating_add(BULK_WINDOW));
         for no in still.into_iter().chain((closed.0..=last).map(Instance)) {
             self.converse(peer, no);
         }
-        if last < self.current.0 {
-            return;
-        }
-        self.converse(peer, self.current);
     }
 }

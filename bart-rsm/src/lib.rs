@@ -36,6 +36,7 @@ mod outline;
 mod parking;
 mod peer;
 pub mod pom;
+mod pipeline;
 pub mod proposal;
 mod read;
 mod record;

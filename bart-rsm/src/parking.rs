@@ -1,7 +1,7 @@
 //! Messages that came before their place or gate (specification 4.4).
 //!
 //! Bounds: one message per (instance, turn, kind), [`PARKED_MAX`] messages and
-//! `4 * V_MAX + 64 KiB` a peer; instances up to `current + max(W, 2)`, turns up to `started + n`.
+//! `4 * V_MAX + 64 KiB` a peer; instances up to `max(W, 2)` after the entered ones, turns up to `started + n`.
 //! What does not fit is dropped and counted; RESUME asks for it again when the gate opens.
 
 use crate::core::{Core, Outcome};
@@ -74,7 +74,7 @@ impl Core {
         let kind = message.kind();
         let started = self.insts.get(&message.inst()).map_or(0, |inst| inst.started);
         let turns = started.saturating_add(self.slots as u32);
-        let near = message.inst().0 <= self.current.0.saturating_add(ahead);
+        let near = message.inst().0 <= self.last_entered().0.saturating_add(ahead);
         let far_turn = message.turn().0 > turns && message.inst() >= self.current;
         let budget = 4 * self.config.params.v_max + 64 * 1024;
         let Some(peer) = self.peer(from) else { return };

@@ -43,8 +43,8 @@ pub(crate) struct Peer {
     pub(crate) served: Instance,
     /// The link came up, and no RESUME was answered since.
     pub(crate) fresh: bool,
-    /// RESUMEs answered within the last `gamma`.
-    resumes: BTreeMap<(Instance, Instance), Millis>,
+    /// RESUMEs answered within the last `gamma`, and whether there was a decision to send.
+    resumes: BTreeMap<(Instance, Instance), (Millis, bool)>,
     /// The highest undecided instance in an answered RESUME.
     highest: Instance,
     tokens: u64,
@@ -101,21 +101,24 @@ impl Peer {
     }
 
     /// P4: whether a RESUME is answered. Once per range and `gamma`; also right after the link came
-    /// up, and when the peer went through a whole run of decisions.
+    /// up, when the peer went through a whole run of decisions, and when there was nothing to send
+    /// and now is.
     pub(crate) fn answers_resume(
         &mut self,
         undecided: Instance,
         frontier: Instance,
+        ahead: bool,
         now: Millis,
         gamma_ms: u64,
     ) -> bool {
-        self.resumes.retain(|_, at| now.since(*at) < gamma_ms);
+        self.resumes.retain(|_, (at, _)| now.since(*at) < gamma_ms);
         let went_on = undecided.0 >= self.highest.0.saturating_add(CATCHUP_RUN);
         let fresh = std::mem::take(&mut self.fresh);
-        let known = self.resumes.contains_key(&(undecided, frontier));
-        let new = !known && self.resumes.len() < RANGES_MAX;
+        let known = self.resumes.get(&(undecided, frontier)).copied();
+        let more = known.is_some_and(|(_, sent)| ahead && !sent);
+        let new = more || (known.is_none() && self.resumes.len() < RANGES_MAX);
         if new {
-            self.resumes.insert((undecided, frontier), now);
+            self.resumes.insert((undecided, frontier), (now, ahead));
         }
         let answered = fresh || went_on || new;
         if answered {

@@ -38,7 +38,7 @@ impl Core {
     fn is_outstanding(&self, peer: Slot) -> bool {
         let Some(state) = self.peer_ref(peer) else { return false };
         let old = state.reopened.iter().filter_map(|no| self.insts.get_key_value(no));
-        old.chain(self.insts.range(state.closed..=self.current)).any(|(no, inst)| {
+        old.chain(self.insts.range(state.closed..=self.last_entered())).any(|(no, inst)| {
             let mut found = false;
             self.each_duty(peer, inst, &mut |_, duty| {
                 found |= match duty {
@@ -76,15 +76,13 @@ impl Core {
     /// Repeats our last message of every conversation in which the peer has to move.
     pub(crate) fn resend_outstanding(&mut self, peer: Slot) {
         let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
-        let last = Instance(self.current.0.min(closed.0.saturating_add(BULK_WINDOW)));
+        let last = self.last_entered().min(Instance(closed.0.saturating_add(BULK_WINDOW)));
         let mut places: Vec<Instance> = self
             .peer_ref(peer)
             .map(|state| state.reopened.iter().copied().collect())
             .unwrap_or_default();
         places.extend(self.insts.range(closed..=last).map(|(no, _)| *no));
-        if last < self.current {
-            places.push(self.current);
-        }
+        places.extend(self.window().filter(|no| *no > last));
         for no in places {
             self.resend_instance(peer, no);
         }

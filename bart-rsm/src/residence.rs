@@ -69,7 +69,7 @@ impl Core {
                 }
                 RecordKey::Instance(no) => {
                     insts.insert(no, record.value);
-                    while insts.len() as u64 > KEEP + 1 {
+                    while insts.len() as u64 > KEEP + core.config.params.pipeline {
                         insts.pop_first();
                     }
                     let lowest = insts.keys().next().copied().unwrap_or_default();
@@ -124,15 +124,18 @@ impl Core {
                 return Err(RestoreError::Missing(RecordKey::Instance(Instance(no))));
             }
         }
-        while let Some(inst) = self.insts.get(&self.log.next) {
+        while let Some(inst) = self.insts.get_mut(&self.log.next) {
             if !inst.is_decided() {
                 break;
             }
             let (sender, proposal) = (inst.sender, inst.decided_proposal());
             self.log.apply(sender, proposal.as_ref(), self.schedule.live());
+            inst.tau = self.log.tau;
+            self.save.insert(inst.no);
         }
         self.current = self.log.next;
-        match self.insts.range(Instance(self.current.0.saturating_add(1))..).next() {
+        let behind = Instance(self.current.0.saturating_add(self.config.params.pipeline));
+        match self.insts.range(behind..).next() {
             Some((no, _)) => {
                 Err(RestoreError::Missing(RecordKey::Instance(no.back(1).unwrap_or_default())))
             }

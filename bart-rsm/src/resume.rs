@@ -49,7 +49,7 @@ impl Core {
             self.send(peer, Message::Wake(Wake { core }));
         }
         self.dirty_peers.insert(peer);
-        self.dirty_insts.insert(self.current);
+        self.dirty_insts.extend(self.window());
     }
 
     pub(crate) fn on_link_down(&mut self, peer: Slot) {
@@ -84,10 +84,11 @@ impl Core {
     pub(crate) fn on_resume(&mut self, from: Slot, m: &Resume) -> Outcome {
         let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
         let current = self.current;
-        self.note_evidence(from, m.undecided);
+        self.note_evidence(from, self.entered_at_least(m.undecided));
         let Some(peer) = self.peer(from) else { return Outcome::Done };
         let stated = (m.undecided.min(current), m.frontier.min(current));
-        if !peer.answers_resume(stated.0, stated.1, now, gamma) {
+        let ahead = m.undecided < current;
+        if !peer.answers_resume(stated.0, stated.1, ahead, now, gamma) {
             return Outcome::Fault(Fault::TooOften);
         }
         // Below `closed` nothing is open here, so what it lacks there is only what we sent last.
@@ -100,7 +101,7 @@ impl Core {
             peer.serve = Some((m.undecided, end));
         }
         let first = frontier.max(closed);
-        let last = Instance(current.0.min(first.0.saturating_add(BULK_WINDOW)));
+        let last = self.last_entered().min(Instance(first.0.saturating_add(BULK_WINDOW)));
         let old = self.peer_ref(from).map(|peer| peer.reopened.clone()).unwrap_or_default();
         for no in old.into_iter().chain((first.0..=last.0).map(Instance)) {
             self.reset_last_steps(from, no);
@@ -197,7 +198,7 @@ impl Core {
             .into_iter()
             .filter_map(|slot| {
                 let peer = self.peer_ref(slot)?;
-                if !peer.up || peer.evidence <= self.current {
+                if !peer.up || peer.evidence < self.entered {
                     return None;
                 }
                 let asked = peer.asked.filter(|(no, _)| *no == self.current);
@@ -237,7 +238,7 @@ impl Core {
     /// A run is complete: the same helper continues without delay.
     pub(crate) fn ask_on(&mut self, helper: Slot) {
         let asked = self.asks.last.is_some_and(|(slot, _)| slot == helper);
-        let ahead = self.peer_ref(helper).is_some_and(|peer| peer.evidence > self.current);
+        let ahead = self.peer_ref(helper).is_some_and(|peer| peer.evidence >= self.entered);
         if asked && ahead && self.current >= self.asks.run_end {
             self.ask(helper);
         }

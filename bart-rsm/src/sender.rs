@@ -12,8 +12,7 @@ impl Core {
     /// Proposes where it is our turn: now, or when the idle pace is over; in an instance that was
     /// decided without us at once and empty, because its turn 0 is still owed.
     pub(crate) fn propose_if_due(&mut self) {
-        let no = self.current;
-        if self.propose_at.is_some() && self.proposal_is_due() {
+        if let Some((no, _)) = self.propose_at.filter(|(_, at)| self.proposal_is_due(*at)) {
             self.propose_at = None;
             self.propose(no);
         }
@@ -53,7 +52,7 @@ impl Core {
     pub(crate) fn wake_others(&mut self) {
         let rotation = self.schedule.rotation();
         let again = self.woke.is_none_or(|at| self.current.0 >= at.0.saturating_add(rotation));
-        if !again || self.pace() == 0 {
+        if !again || self.pace(self.current) == 0 {
             return;
         }
         let no = self.current;

@@ -7,23 +7,19 @@ use crate::schedule::{pace_ms, turn_timeout_ms};
 use types::{Instance, Millis};
 
 impl Core {
-    /// Enters an instance: everything before it is decided.
+    /// Enters an instance: everything up to `W` before it is decided.
     pub(crate) fn enter(&mut self, no: Instance) {
         let sender = self.schedule.sender(no);
         let (me, q, slots) = (self.me, self.q, self.slots);
         let inst = self.insts.entry(no).or_insert_with(|| Inst::new(no, sender, me, q, slots));
         inst.open_turn_0(me, slots);
-        let started = inst.started;
-        self.current = no;
-        self.entered_at = self.now.mono;
-        self.timer = None;
-        self.propose_at = None;
+        let (started, inst_is_open) = (inst.started, !inst.is_decided());
         if sender == me {
-            let pace = if self.batch.has_queued() { 0 } else { self.pace() };
-            self.propose_at = Some(self.now.mono.plus(pace));
+            let pace = if self.batch.has_queued() { 0 } else { self.pace(no) };
+            self.propose_at = Some((no, self.now.mono.plus(pace)));
             self.clear_wake_if_idle();
-        } else {
-            self.arm(started);
+        } else if inst_is_open {
+            self.arm(no, started);
         }
         self.touch(no);
         for peer in self.others() {
@@ -34,28 +30,30 @@ impl Core {
         }
     }
 
-    /// The idle pace of the current instance; 0 while somebody is awake.
-    pub(crate) fn pace(&self) -> u64 {
-        if self.current < self.awake_until {
+    /// The idle pace of an instance; 0 while somebody is awake.
+    pub(crate) fn pace(&self, no: Instance) -> u64 {
+        if no < self.awake_until {
             return 0;
         }
         pace_ms(&self.config.params, self.log.idle, self.schedule.rotation())
     }
 
-    fn arm(&mut self, turn: u32) {
-        let pace = if turn == 0 { self.pace() } else { 0 };
+    fn arm(&mut self, no: Instance, turn: u32) {
+        let pace = if turn == 0 { self.pace(no) } else { 0 };
         let wait = turn_timeout_ms(&self.config.params, turn).saturating_add(pace);
-        self.timer = Some((turn, self.now.mono.plus(wait)));
+        self.timers.insert(no, (turn, self.now.mono.plus(wait)));
     }
 
     /// A WAKE shortens what is left of an idle pace.
     pub(crate) fn clamp_turn_0(&mut self) {
         let latest = self.now.mono.plus(turn_timeout_ms(&self.config.params, 0));
-        if let Some((0, at)) = &mut self.timer {
-            *at = (*at).min(latest);
+        for (turn, at) in self.timers.values_mut() {
+            if *turn == 0 {
+                *at = (*at).min(latest);
+            }
         }
-        if self.propose_at.is_some() {
-            self.propose_at = Some(self.now.mono);
+        if let Some((_, at)) = &mut self.propose_at {
+            *at = self.now.mono;
         }
     }
 
@@ -73,8 +71,8 @@ impl Core {
             let leads = self.schedule.leader(no, turn) == self.me;
             inst.turns.insert(turn, AcceptorTurn { set_turn_sent: leads, ..Default::default() });
             self.save.insert(no);
-            if undecided && no == self.current {
-                self.arm(turn);
+            if undecided && no >= self.current {
+                self.arm(no, turn);
             }
             if leads {
                 inst_lead(&mut self.insts, no, turn, slots);
@@ -110,27 +108,26 @@ impl Core {
     /// Timers: turns, proposals, repetition, catching up.
     pub(crate) fn on_time(&mut self) {
         let now = self.now.mono;
-        if let Some((turn, at)) = self.timer
-            && at <= now
-        {
-            self.timer = None;
-            self.on_turn_timer(turn);
+        let due = self.timers.iter().filter(|(_, (_, at))| *at <= now);
+        let due: Vec<(Instance, u32)> = due.map(|(no, (turn, _))| (*no, *turn)).collect();
+        for (no, turn) in due {
+            self.timers.remove(&no);
+            self.on_turn_timer(no, turn);
         }
         self.resend_due(now);
         self.ask_if_behind();
     }
 
-    fn on_turn_timer(&mut self, turn: u32) {
-        let no = self.current;
+    fn on_turn_timer(&mut self, no: Instance, turn: u32) {
         let Some(inst) = self.insts.get(&no) else { return };
         if !inst.is_decided() && inst.started == turn {
             self.start_upto(no, turn + 1);
         }
     }
 
-    /// When the proposal of the current instance is due, if it is ours.
-    pub(crate) fn proposal_is_due(&self) -> bool {
-        self.propose_at.is_some_and(|at: Millis| at <= self.now.mono || self.batch.has_queued())
+    /// Whether a proposal that waits until `at` goes out now.
+    pub(crate) fn proposal_is_due(&self, at: Millis) -> bool {
+        at <= self.now.mono || self.batch.has_queued()
     }
 }
 

@@ -46,6 +46,9 @@ struct ScenarioArgs {
     /// Rules of the honest members; anything but `resolved` is a negative control.
     #[arg(long, default_value = "resolved", value_parser = RuleSet::parse)]
     rules: RuleSet,
+    /// Instances that run at the same time, at most half of the members.
+    #[arg(long, default_value_t = 1)]
+    pipeline: u64,
     /// Let every member verify every signature itself; slower, with the same outcome.
     #[arg(long)]
     separate_crypto: bool,
@@ -60,6 +63,7 @@ impl ScenarioArgs {
             trouble: self.trouble,
             instances: self.instances,
             rules: self.rules,
+            pipeline: self.pipeline,
             separate_crypto: self.separate_crypto,
             seed,
             told: false,

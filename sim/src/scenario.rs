@@ -129,6 +129,8 @@ pub struct Scenario {
     pub instances: u64,
     /// Rules of the honest members.
     pub rules: RuleSet,
+    /// Instances that run at the same time.
+    pub pipeline: u64,
     /// Whether every member verifies every signature itself, instead of once for all members.
     pub separate_crypto: bool,
     /// The seed.
@@ -147,6 +149,7 @@ impl Scenario {
             trouble: Trouble::Seeded,
             instances: 6,
             rules: RuleSet::Resolved,
+            pipeline: 1,
             separate_crypto: false,
             seed,
             told: false,
@@ -174,6 +177,9 @@ impl Scenario {
             let (n, f) = (quorum.n(), quorum.f());
             return Err(format!("{n} members tolerate {f} faulty ones, not {faulty}"));
         }
+        if self.pipeline == 0 || (self.pipeline > 1 && self.pipeline > self.nodes as u64 / 2) {
+            return Err("the pipeline holds 1 instance, or up to half as many as members".into());
+        }
         if self.instances == 0 || self.instances > 100_000 {
             return Err("between 1 and 100000 instances".into());
         }
@@ -191,6 +197,9 @@ impl Scenario {
         }
         if self.trouble != Trouble::Seeded {
             command += &format!(" --trouble {}", self.trouble);
+        }
+        if self.pipeline != 1 {
+            command += &format!(" --pipeline {}", self.pipeline);
         }
         if self.rules != RuleSet::Resolved {
             command += &format!(" --rules {}", self.rules.name());

@@ -381,8 +381,9 @@ fn configurations_that_break_a_bound_are_refused() {
     assert!(Core::new(good.clone(), secret(1)).is_ok());
     assert!(matches!(Core::new(good.clone(), secret(2)), Err(ConfigError::WrongKey(..))));
     type Change = fn(&mut Params);
-    let changes: [Change; 7] = [
-        |p| p.pipeline = 2,
+    let changes: [Change; 8] = [
+        |p| p.pipeline = 0,
+        |p| p.pipeline = 3,
         |p| p.v_max = types::limits::PROPOSAL_LEN_MAX + 1,
         |p| p.v_max = types::limits::PROPOSAL_LEN_MAX,
         |p| p.v_max = 100,

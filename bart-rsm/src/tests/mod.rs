@@ -8,4 +8,5 @@ mod forms;
 pub(crate) mod harness;
 mod honest;
 mod pom;
+mod pipeline;
 mod turns;
