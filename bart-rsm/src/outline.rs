@@ -46,8 +46,8 @@ impl Core {
         plain.asks = Default::default();
         plain.now.mono = Millis(0);
         plain.entered_at = Millis(0);
-        plain.timer = self.timer.map(|(turn, _)| (turn, Millis(0)));
-        plain.propose_at = self.propose_at.map(|_| Millis(0));
+        plain.timers.values_mut().for_each(|(_, at)| *at = Millis(0));
+        plain.propose_at = self.propose_at.map(|(no, _)| (no, Millis(0)));
         let mut text = String::new();
         let _ = write!(text, "{plain:?}");
         Hash::tagged("core state", text.as_bytes())
@@ -62,7 +62,7 @@ impl Core {
             ..Default::default()
         };
         let Some(inst) = self.insts.get(&no) else { return outline };
-        outline.timer = self.timer.filter(|_| self.current == no);
+        outline.timer = self.timers.get(&no).copied();
         let timer = outline.timer.map_or(0, |(turn, _)| u64::from(turn) + 1);
         outline.own.extend([timer, u64::from(self.alarmed)]);
         put_inst(&mut outline, inst, name);
