@@ -7,6 +7,6 @@ mod forge;
 mod forms;
 pub(crate) mod harness;
 mod honest;
-mod pom;
 mod pipeline;
+mod pom;
 mod turns;
