@@ -113,7 +113,7 @@ impl Net {
         config.validate()?;
         let options = TlsOptions::from(&config);
         let listen = std::mem::replace(&mut config.listen, Listen::Address(String::new()));
-        let transport = TlsTransport::start(&config.seed, listen, options)?;
+        let transport = TlsTransport::start(&config.seed, listen, options, keys(&peers))?;
         Self::start_with(config, peers, Arc::new(transport))
     }
 
@@ -164,7 +164,7 @@ impl Net {
     pub fn update_peers(&self, list: Vec<Peer>) -> Result<(), NetError> {
         let shared = &self.0.shared;
         check_list(shared.config.slot, &shared.public, &list)?;
-        let keys: BTreeSet<[u8; 32]> = list.iter().map(|peer| *peer.key.as_bytes()).collect();
+        let keys = keys(&list);
         let mut started = Vec::new();
         {
             let mut peers = shared.peers.write().unwrap_or_else(PoisonError::into_inner);
@@ -272,6 +272,10 @@ impl Net {
         self.0.shared.transport.close().await;
         self.0.shared.stopped.close(DownReason::Shutdown);
     }
+}
+
+fn keys(peers: &[Peer]) -> BTreeSet<[u8; 32]> {
+    peers.iter().map(|peer| *peer.key.as_bytes()).collect()
 }
 
 async fn accept_loop(shared: Arc<Shared>, alive: mpsc::Sender<Infallible>) {

@@ -76,13 +76,21 @@ pub struct TlsTransport {
 }
 
 impl TlsTransport {
-    /// Binds and starts to accept handshakes. Nobody is allowed in before
-    /// [`Transport::allow`]. Must be called inside a tokio runtime.
-    pub fn start(seed: &[u8; 32], listen: Listen, options: TlsOptions) -> Result<Self, NetError> {
+    /// Binds and starts to accept handshakes with the holders of `allowed` keys, until
+    /// [`Transport::allow`] says otherwise. Must be called inside a tokio runtime.
+    pub fn start(
+        seed: &[u8; 32],
+        listen: Listen,
+        options: TlsOptions,
+        allowed: BTreeSet<[u8; 32]>,
+    ) -> Result<Self, NetError> {
         let runtime = tokio::runtime::Handle::try_current().map_err(|_| NetError::NoRuntime)?;
         let identity = TlsIdentity::from_seed(seed)?;
         let (listener, local) = bind(listen)?;
         let known = Arc::new(KnownKeys::default());
+        // Before the first handshake: a peer that waits at the door would be refused, and try again
+        // only after its redial time.
+        known.replace(allowed);
         let server = identity
             .server_config(Arc::clone(&known))
             .map_err(|error| NetError::Key(error.to_string()))?;

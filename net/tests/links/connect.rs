@@ -50,6 +50,23 @@ async fn five_members_connect_every_frame_names_its_sender() {
     }
 }
 
+/// The dialer redials after a minute only, so an attempt that is refused fails the test.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn dialer_that_waits_at_the_door_is_let_in_at_the_first_attempt() {
+    for _ in 0..20 {
+        let ((zero, zero_at), (one, one_at)) = (listener(), listener());
+        let mut impatient = config(0, zero);
+        impatient.redial_first = Duration::from_secs(60);
+        impatient.redial_max = Duration::from_secs(60);
+        let mut first = start(impatient, vec![peer(1, one_at)]);
+        // It has connected by now and waits for a handshake.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let second = start(config(1, one), vec![peer(0, zero_at)]);
+        first.up(1).await;
+        assert_eq!(second.net.stranger_faults(), Default::default());
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn dialer_with_unknown_key_is_refused_and_counted() {
     let ((zero, zero_at), (one, one_at)) = (listener(), listener());

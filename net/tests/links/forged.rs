@@ -131,7 +131,8 @@ fn answer_as(identity: Arc<CertifiedKey>) -> std::net::SocketAddr {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acceptor_that_shows_a_key_it_does_not_hold_is_refused() {
     let options = TlsOptions::from(&config(0, listener().0));
-    let zero = TlsTransport::start(&seed(0), Listen::Socket(listener().0), options);
+    let zero =
+        TlsTransport::start(&seed(0), Listen::Socket(listener().0), options, Default::default());
     let zero = zero.expect("started");
     let dial = async |at: std::net::SocketAddr| {
         let dialled = zero.dial(&key(1), &[at.to_string()]).await;

@@ -150,7 +150,8 @@ async fn stranger_with_certificates_instead_of_raw_keys_is_refused() {
 async fn hostile(at: SocketAddr) -> net::Connection {
     let config = config(0, listener().0);
     let listen = Listen::Socket(listener().0);
-    let transport = TlsTransport::start(&seed(0), listen, TlsOptions::from(&config));
+    let transport =
+        TlsTransport::start(&seed(0), listen, TlsOptions::from(&config), Default::default());
     let transport = transport.expect("started");
     let dialled = transport.dial(&key(1), &[at.to_string()]).await;
     dialled.expect("the key is on the list")
