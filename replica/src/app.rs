@@ -10,7 +10,7 @@
 //!
 //! A submitter that got no answer (a crash, a timeout) cannot know whether its command is in the log.
 //! If it submits again, the log may hold the command twice and the application executes both. Where
-//! that matters, the command carries a number by which the application knows it again.
+//! that matters, wrap the application in [`Once`](crate::Once), which knows a repetition by its number.
 
 use types::{Hash, Instance, Slot, Stamp};
 

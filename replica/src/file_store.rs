@@ -10,6 +10,7 @@ use std::future::Future;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use tokio::sync::{mpsc, oneshot};
 
 /// redb's page cache, bytes. The working set is the newest records.
@@ -22,10 +23,23 @@ struct Job {
     done: oneshot::Sender<Result<(), StoreError>>,
 }
 
-/// The store; one per member. The file is free again shortly after it is dropped.
+/// The store; one per member. The file is free again when it is dropped.
 pub struct FileStore {
     database: Arc<Database>,
-    jobs: mpsc::UnboundedSender<Job>,
+    /// None while dropping.
+    jobs: Option<mpsc::UnboundedSender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for FileStore {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        // The thread finishes what was enqueued, then lets go of the database.
+        let ended = self.thread.take().map(JoinHandle::join);
+        if matches!(ended, Some(Err(_))) {
+            tracing::error!("the committing thread died");
+        }
+    }
 }
 
 fn table(space: Space) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
@@ -54,7 +68,7 @@ impl FileStore {
         let database = Arc::new(database);
         let (jobs, queue) = mpsc::unbounded_channel();
         let thread_database = Arc::clone(&database);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("store".into())
             .spawn(move || commit_loop(&thread_database, queue))
             .map_err(|source| Error::Io {
@@ -62,7 +76,7 @@ impl FileStore {
                 path: path.into(),
                 source,
             })?;
-        Ok(Self { database, jobs })
+        Ok(Self { database, jobs: Some(jobs), thread: Some(thread) })
     }
 }
 
@@ -81,7 +95,7 @@ impl Store for FileStore {
     ) -> impl Future<Output = Result<(), StoreError>> + Send + 'static {
         let (done, outcome) = oneshot::channel();
         // After a failure the thread has ended: the job is dropped, and its end says so.
-        let _ = self.jobs.send(Job { writes, done });
+        let _ = self.jobs.as_ref().map(|jobs| jobs.send(Job { writes, done }));
         async move {
             let stopped = |_| StoreError("the committing thread has stopped".into());
             outcome.await.map_err(stopped)?
@@ -178,16 +192,6 @@ mod tests {
         Write { space: Space::Log, key: vec![key], value: Some(vec![value]) }
     }
 
-    /// The committing thread lets go of the file shortly after the store is dropped.
-    fn reopen(path: &Path) -> FileStore {
-        loop {
-            match FileStore::open(path) {
-                Ok(store) => return store,
-                Err(_) => std::thread::yield_now(),
-            }
-        }
-    }
-
     #[tokio::test]
     async fn file_store_keeps_commits_in_order_across_reopening() {
         let folder = tempfile::tempdir().unwrap();
@@ -203,7 +207,7 @@ mod tests {
         second.await.unwrap();
         first.await.unwrap();
         drop(store);
-        let store = reopen(&path);
+        let store = FileStore::open(&path).unwrap();
         let mut seen = Vec::new();
         let mut visit = |key: &[u8], value: &[u8]| seen.push((key.to_vec(), value.to_vec()));
         store.scan(Space::Log, vec![0]..=vec![9], &mut visit).unwrap();

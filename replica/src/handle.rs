@@ -175,7 +175,7 @@ pub(crate) fn lock<A>(shared: &Mutex<Shared<A>>) -> MutexGuard<'_, Shared<A>> {
     shared.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// What a member is made of.
+/// What a member is made of. [`crate::open`] puts it together for those who have no parts of their own.
 pub struct Parts<S: Store> {
     /// The group, and our place in it.
     pub config: bart_rsm::Config,
@@ -225,6 +225,8 @@ pub fn start<A: Application, S: Store>(
         .name("rsm".into())
         .spawn(move || {
             let outcome = runtime.block_on(driver.run(events, queue));
+            // The store is closed before anybody hears that the member has ended.
+            drop(driver);
             let _ = done.send(outcome);
         })
         .map_err(|source| Error::Io { what: "start", path: "a thread".into(), source })?;
