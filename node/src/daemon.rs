@@ -195,6 +195,7 @@ fn rsm_config(ticket: &Ticket, slot: Slot, roster: Arc<types::Roster>) -> bart_r
             idle_max_ms: timing.idle_max_ms,
             gamma_ms: timing.gamma_ms,
             resend_max_ms: timing.resend_max_ms,
+            pipeline: policy.pipeline() as u64,
             ..bart_rsm::Params::default()
         },
         rules: bart_rsm::Rules::default(),

@@ -15,6 +15,9 @@ pub const QUOTA_BYTES_MIN: u64 = 64 << 20;
 /// The largest quota: sums over all members stay far below `u64::MAX`.
 pub const QUOTA_BYTES_MAX: u64 = 1 << 50;
 
+/// Most instances at a time: half of the largest group.
+pub const PIPELINE_MAX: usize = types::limits::MEMBERS_MAX / 2;
+
 const _: () = assert!(SPAN_MS_MAX < u64::MAX / 1024);
 const _: () = assert!(QUOTA_BYTES_MAX < u64::MAX / types::limits::MEMBERS_MAX as u64);
 
@@ -80,6 +83,7 @@ pub struct GroupPolicy {
     pub(crate) byzantine_max: Option<usize>,
     pub(crate) mode: Mode,
     pub(crate) proposal_len_max: usize,
+    pub(crate) pipeline: usize,
     pub(crate) storage: Storage,
 }
 
@@ -125,6 +129,14 @@ pub enum SizesError {
         /// Byzantine members tolerated.
         f: usize,
     },
+    /// More instances at a time than half of the members.
+    #[error("group.pipeline = {pipeline} does not fit {n} members: it must be 1, or at most {}", n / 2)]
+    Pipeline {
+        /// The policy's `W`.
+        pipeline: usize,
+        /// Members.
+        n: usize,
+    },
 }
 
 impl Default for GroupPolicy {
@@ -134,6 +146,7 @@ impl Default for GroupPolicy {
             byzantine_max: None,
             mode: Mode::QuasiSync,
             proposal_len_max: PROPOSAL_LEN_DEFAULT,
+            pipeline: 1,
             storage: Storage::default(),
         }
     }
@@ -170,6 +183,12 @@ impl GroupPolicy {
         self.proposal_len_max
     }
 
+    /// Instances that run at the same time (`W`, 5.4). Default 1. More than 1 raises throughput over
+    /// slow links; a member that shirks is then shut out `W` instances later.
+    pub fn pipeline(&self) -> usize {
+        self.pipeline
+    }
+
     /// Storage rules.
     pub fn storage(&self) -> &Storage {
         &self.storage
@@ -183,6 +202,9 @@ impl GroupPolicy {
         if chunks <= f || chunks > n - 1 {
             return Err(SizesError::Chunks { chunks, n, f });
         }
+        if self.pipeline > 1 && self.pipeline > n / 2 {
+            return Err(SizesError::Pipeline { pipeline: self.pipeline, n });
+        }
         Ok(Sizes { quorum, chunks })
     }
 
@@ -194,6 +216,9 @@ impl GroupPolicy {
         if !(PROPOSAL_LEN_MIN..=PROPOSAL_LEN_MAX).contains(&self.proposal_len_max) {
             let range = format!("must be {PROPOSAL_LEN_MIN} to {PROPOSAL_LEN_MAX} bytes");
             return Err(("group.proposal_len_max", range));
+        }
+        if self.pipeline == 0 || self.pipeline > PIPELINE_MAX {
+            return Err(("group.pipeline", format!("must be 1 to {PIPELINE_MAX}")));
         }
         if self.byzantine_max.is_some_and(|f| f > Quorum::largest_f(types::limits::MEMBERS_MAX)) {
             let most = Quorum::largest_f(types::limits::MEMBERS_MAX);
@@ -251,7 +276,7 @@ fn check_timing(timing: &Timing) -> Result<(), (&'static str, String)> {
 }
 
 /// Which form of the policy's encoding follows.
-const POLICY_VERSION: u8 = 1;
+const POLICY_VERSION: u8 = 2;
 
 impl Encode for GroupPolicy {
     fn encode(&self, out: &mut Writer) {
@@ -270,6 +295,7 @@ impl Encode for GroupPolicy {
             Mode::QuasiSync => 1,
         });
         out.u32(self.proposal_len_max as u32);
+        out.u8(self.pipeline as u8);
         encode_option(out, self.storage.chunks);
         out.u64(self.storage.quota_bytes);
         out.u64(self.storage.lease_ms);
@@ -298,13 +324,14 @@ impl Decode for GroupPolicy {
             _ => return Err(DecodeError::Malformed("mode")),
         };
         let proposal_len_max = input.u32()? as usize;
+        let pipeline = usize::from(input.u8()?);
         let storage = Storage {
             chunks: decode_option(input)?,
             quota_bytes: input.u64()?,
             lease_ms: input.u64()?,
             skew_ms: input.u64()?,
         };
-        let policy = Self { timing, byzantine_max, mode, proposal_len_max, storage };
+        let policy = Self { timing, byzantine_max, mode, proposal_len_max, pipeline, storage };
         policy.check().map_err(|(key, _)| DecodeError::Malformed(key))?;
         Ok(policy)
     }

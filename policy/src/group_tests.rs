@@ -22,11 +22,12 @@ fn empty_file_gives_the_defaults_of_section_1() {
 fn full_file_is_read_and_printed_back() {
     let text = "[timing]\nt0_min_ms = 500\nt0_max_ms = 4000\nidle_first_ms = 50\nidle_max_ms = 100\n\
                 gamma_ms = 300\nmax_response_ms = 60000\nresend_max_ms = 2000\n\
-                [group]\nbyzantine_max = 2\nmode = \"async\"\nproposal_len_max = 32768\n\
+                [group]\nbyzantine_max = 2\nmode = \"async\"\nproposal_len_max = 32768\npipeline = 4\n\
                 [storage]\nchunks = 7\nquota_bytes = \"2 GiB\"\nlease_days = 3\nskew_ms = 1000\n";
     let policy = GroupPolicy::from_toml(text).unwrap();
     assert_eq!(policy.storage().quota_bytes, 2 << 30);
     assert_eq!(policy.storage().lease_ms, 3 * DAY_MS);
+    assert_eq!(policy.pipeline(), 4);
     assert_eq!(GroupPolicy::from_toml(&policy.to_toml()), Ok(policy));
 }
 
@@ -91,15 +92,24 @@ fn chunks_not_between_f_and_n_are_refused() {
     assert!(matches!(policy.sizes(8), Err(SizesError::Chunks { .. })));
 }
 
+#[test]
+fn pipeline_above_half_of_the_members_is_refused() {
+    let policy = GroupPolicy::from_toml("[group]\npipeline = 4\n").unwrap();
+    assert_eq!(policy.sizes(7), Err(SizesError::Pipeline { pipeline: 4, n: 7 }));
+    assert!(policy.sizes(8).is_ok());
+    assert!(refusal("[group]\npipeline = 0\n").contains("line 2"));
+    assert!(refusal("[group]\npipeline = 33\n").contains("32"));
+}
+
 /// Guarantee 2: the bytes are part of every group id.
 #[test]
 fn encoding_of_the_default_policy_is_pinned() {
     let bytes = GroupPolicy::default().to_bytes();
-    assert_eq!(bytes.len(), 88);
+    assert_eq!(bytes.len(), 89);
     assert_eq!(Hash::of(&bytes).to_hex(), PINNED_POLICY);
 }
 
-const PINNED_POLICY: &str = "1db0d574280d536df3e8d60b5eb23ad401ee072f7d79624451dcbe032c9f83ff";
+const PINNED_POLICY: &str = "b13c5da52a65c9e12a84f2621f8703ddfeaa00c0d6031db5d6f24a0eff947315";
 
 /// Guarantee 1: bytes from outside are held to the same relations as a file.
 #[test]

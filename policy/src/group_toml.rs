@@ -1,7 +1,7 @@
 //! The group's policy file: `[timing]`, `[group]`, `[storage]`, every key optional, none unknown.
 
-use crate::group::{DAY_MS, GroupPolicy, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN, SPAN_MS_MAX};
-use crate::group::{Storage, Timing};
+use crate::group::{DAY_MS, GroupPolicy, PIPELINE_MAX, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN};
+use crate::group::{SPAN_MS_MAX, Storage, Timing};
 use crate::human::{ByteCount, format_bytes};
 use crate::refuse::{Checker, ConfigError, line_at, parse_error};
 use serde::Deserialize;
@@ -37,6 +37,7 @@ struct RawGroup {
     byzantine_max: Option<Spanned<u64>>,
     mode: Option<Spanned<String>>,
     proposal_len_max: Option<Spanned<u64>>,
+    pipeline: Option<Spanned<u64>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -61,6 +62,12 @@ pub(crate) fn parse(text: &str) -> Result<GroupPolicy, ConfigError> {
             raw.group.proposal_len_max.as_ref(),
             types::limits::PROPOSAL_LEN_DEFAULT as u64,
             PROPOSAL_LEN_MIN as u64..=PROPOSAL_LEN_MAX as u64,
+        )? as usize,
+        pipeline: checker.number(
+            "group.pipeline",
+            raw.group.pipeline.as_ref(),
+            1,
+            1..=PIPELINE_MAX as u64,
         )? as usize,
         storage: storage(&checker, &raw.storage)?,
     };
@@ -178,6 +185,7 @@ pub(crate) fn print(policy: &GroupPolicy) -> String {
     }
     lines.push(format!("mode = \"{mode}\""));
     lines.push(format!("proposal_len_max = {}", policy.proposal_len_max));
+    lines.push(format!("pipeline = {}", policy.pipeline));
     lines.push("\n[timing]".to_owned());
     lines.push(format!("t0_min_ms = {}", timing.t0_min_ms));
     lines.push(format!("t0_max_ms = {}", timing.t0_max_ms));

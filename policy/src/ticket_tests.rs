@@ -159,9 +159,9 @@ fn encodings_are_pinned() {
     assert_eq!(genesis(5).unwrap().gid().0.to_hex(), PINNED_GID);
     assert_eq!(types::Hash::of(request(1).line().as_bytes()).to_hex(), PINNED_REQUEST);
     assert_eq!(types::Hash::of(ticket().line().as_bytes()).to_hex(), PINNED_TICKET);
-    assert_eq!(genesis(5).unwrap().to_bytes().len(), 782);
+    assert_eq!(genesis(5).unwrap().to_bytes().len(), 783);
 }
 
-const PINNED_GID: &str = "b906b4809cd6f93cdaa4c5b927925f9f9ed0c5af81108e42b145f702e47b7391";
+const PINNED_GID: &str = "3f00a06c45f79f1789fd99f6c530ed8045ce2b7f673d6ec2acf04a137ebacb31";
 const PINNED_REQUEST: &str = "f798e467f28ad2e94395b0b21bd6a112a5f93417d7b0babe1bb71a1fa109ab79";
-const PINNED_TICKET: &str = "693dba27b3c77ddf68aa581b91968717752450c1a5ea607938bce25c8c564045";
+const PINNED_TICKET: &str = "931b2cbeb2c93bc157a990f6c1c5bc3dc0cc1320a64db891330025cdcaaeae55";
