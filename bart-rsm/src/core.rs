@@ -71,6 +71,8 @@ pub struct Core {
     pub(crate) reopened: bool,
     /// The log state of the last durable record.
     pub(crate) durable_log: LogState,
+    /// The first instance on disk; what is below was closed by everybody and erased.
+    pub(crate) floor: Instance,
     /// Instances whose cursors changed since their record was written.
     pub(crate) unsaved: BTreeSet<Instance>,
     pub(crate) dirty_insts: BTreeSet<Instance>,
@@ -116,6 +118,7 @@ impl Core {
             save_log: false,
             reopened: false,
             durable_log: LogState::new(slots),
+            floor: Instance(0),
             unsaved: BTreeSet::new(),
             dirty_insts: BTreeSet::new(),
             dirty_peers: SlotSet::default(),
@@ -128,6 +131,7 @@ impl Core {
         self.now = now;
         if !self.running {
             self.running = true;
+            self.erase_leftovers();
             self.replay();
             self.entered = self.current;
             self.entered_at = now.mono;
@@ -153,6 +157,7 @@ impl Core {
             self.on_time();
             self.settle();
             self.evict();
+            self.collect_garbage();
         }
         self.finish()
     }
@@ -333,6 +338,9 @@ impl Core {
         if inst >= self.entered {
             return Outcome::Park;
         }
+        if inst < self.floor {
+            return Outcome::Fault(Fault::NotParked(message.kind()));
+        }
         if !self.may_accept(from, inst) {
             return Outcome::Park;
         }
@@ -403,7 +411,7 @@ impl Core {
             // log itself may not run ahead of the instances, so this record keeps its old state.
             let last = self.durable_log.next;
             let closed = self.peers.iter().map(|peer| peer.all_closed().min(last)).collect();
-            let record = LogRecord { log: self.durable_log.clone(), closed };
+            let record = LogRecord { log: self.durable_log.clone(), closed, floor: self.floor };
             effects.push(Effect::Persist(record.to_record()));
         }
         let bodies = std::mem::take(&mut self.new_bodies);
@@ -424,7 +432,7 @@ impl Core {
 
     pub(crate) fn log_record(&self) -> LogRecord {
         let closed = self.peers.iter().map(|peer| peer.all_closed()).collect();
-        LogRecord { log: self.log.clone(), closed }
+        LogRecord { log: self.log.clone(), closed, floor: self.floor }
     }
 
     /// Writes a body once, before the instance's record names it.

@@ -52,8 +52,14 @@ pub struct Step {
 pub enum Effect {
     /// Must be durable before any later effect of this or of later steps is carried out.
     Persist(Record),
-    /// May be applied lazily.
-    Erase(RecordKey),
+    /// Instances `from..to` with their bodies are not needed any more. May be applied lazily and in
+    /// part, but not before the records that precede it.
+    Erase {
+        /// The first instance to erase.
+        from: Instance,
+        /// The first one to keep.
+        to: Instance,
+    },
     /// To be answered with [`Input::Loaded`] or [`Input::LoadMissing`].
     Load(RecordKey),
     /// Hand to the link of `to`.

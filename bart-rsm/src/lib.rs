@@ -25,11 +25,13 @@
 
 mod agree;
 mod batch;
+mod closed_upto;
 mod config;
 mod core;
 mod decide;
 mod duties;
 mod effect;
+mod gc;
 mod inst;
 pub mod message;
 mod outline;

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `Log` | state that follows from the applied log, and per peer the first instance not closed |
+//! | `Log` | state that follows from the applied log, per peer the first instance not closed, and the first instance that is not erased |
 //! | `Instance(i)` | everything of instance i but bodies: accepted write, proof of the latest turn, every own statement with what it names, decision, cursors |
 //! | `Body(i, s)` | VALUE statement and body of outcome `s` |
 //!
@@ -14,6 +14,7 @@ use crate::inst::{AcceptorTurn, AgreeStep, Conv, Inst, Lead, TURNS_MAX};
 use crate::message::*;
 use crate::time::LogState;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use types::limits::MEMBERS_MAX;
 use types::{Decode, DecodeError, Encode, Hash, Instance, Reader, Signature, Slot, Writer};
@@ -42,6 +43,14 @@ pub struct Record {
 }
 
 impl RecordKey {
+    /// The keys of all records of instances `from..to`.
+    pub fn of_instances(from: Instance, to: Instance) -> [Range<RecordKey>; 2] {
+        [
+            RecordKey::Instance(from)..RecordKey::Instance(to),
+            RecordKey::Body(from, Hash::ZERO)..RecordKey::Body(to, Hash::ZERO),
+        ]
+    }
+
     /// Order-preserving bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(41);
@@ -81,6 +90,8 @@ impl RecordKey {
 pub(crate) struct LogRecord {
     pub(crate) log: LogState,
     pub(crate) closed: Vec<Instance>,
+    /// Instances below are erased.
+    pub(crate) floor: Instance,
 }
 
 impl LogRecord {
@@ -89,12 +100,14 @@ impl LogRecord {
         out.u8(FORM);
         out.put(&self.log);
         out.list(&self.closed);
+        out.put(&self.floor);
         Record { key: RecordKey::Log, value: out.finish() }
     }
 
     pub(crate) fn read(value: &[u8]) -> Result<Self, DecodeError> {
         let mut input = reader(value)?;
-        let record = Self { log: input.get()?, closed: input.list("closed", MEMBERS_MAX)? };
+        let (log, closed) = (input.get()?, input.list("closed", MEMBERS_MAX)?);
+        let record = Self { log, closed, floor: input.get()? };
         input.finish()?;
         Ok(record)
     }

@@ -61,6 +61,7 @@ impl Core {
                     if log.log.slots() != core.slots || log.closed.len() != core.slots {
                         return Err(damaged);
                     }
+                    core.floor = log.floor;
                     core.durable_log = log.log.clone();
                     core.log = log.log;
                     for (peer, closed) in core.peers.iter_mut().zip(log.closed) {
@@ -87,7 +88,8 @@ impl Core {
                 }
             }
         }
-        for (no, value) in insts {
+        // A crash may have left records that were being erased.
+        for (no, value) in insts.split_off(&core.floor) {
             core.restore_instance(no, &value, &mut bodies)?;
         }
         core.find_current()?;
@@ -213,7 +215,7 @@ impl Core {
     /// Whether asking for an instance would start a load.
     pub(crate) fn may_load(&self, no: Instance) -> bool {
         let held = self.insts.contains_key(&no) || self.loads.contains_key(&no);
-        no < self.current && !held && self.loads.len() < LOADS_MAX
+        (self.floor..self.current).contains(&no) && !held && self.loads.len() < LOADS_MAX
     }
 
     /// Loads an instance that left memory.

@@ -83,7 +83,7 @@ impl Core {
     /// P4: where a peer stands.
     pub(crate) fn on_resume(&mut self, from: Slot, m: &Resume) -> Outcome {
         let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
-        let current = self.current;
+        let (current, floor) = (self.current, self.floor);
         self.note_evidence(from, self.entered_at_least(m.undecided));
         let Some(peer) = self.peer(from) else { return Outcome::Done };
         let stated = (m.undecided.min(current), m.frontier.min(current));
@@ -92,11 +92,11 @@ impl Core {
             return Outcome::Fault(Fault::TooOften);
         }
         // Below `closed` nothing is open here, so what it lacks there is only what we sent last.
-        let frontier = m.frontier.min(current);
+        let frontier = m.frontier.min(current).max(floor);
         let closed = peer.closed;
         let end = closed.min(Instance(frontier.0.saturating_add(BULK_WINDOW)));
         peer.again = Some((frontier, end)).filter(|_| frontier < end);
-        if m.undecided < current {
+        if (floor..current).contains(&m.undecided) {
             let end = Instance(current.0.min(m.undecided.0.saturating_add(CATCHUP_RUN)));
             peer.serve = Some((m.undecided, end));
         }

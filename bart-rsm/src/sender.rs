@@ -29,7 +29,8 @@ impl Core {
         let entries = if open { self.batch.take(self.command_room()) } else { Vec::new() };
         let commands = entries.iter().map(|(_, command)| command.clone()).collect();
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
-        let proposal = Proposal::plain(self.slots, self.now.wall.max(after), commands);
+        let mut proposal = Proposal::plain(self.slots, self.now.wall.max(after), commands);
+        proposal.closed_upto = self.closed_upto();
         let body: Arc<[u8]> = proposal.to_bytes().into();
         let stated = ValueStatement { body: Hash::of(&body), len: Size(body.len() as u64) };
         let Some(statement) = self.sign(no, 0, stated) else { return };

@@ -3,6 +3,7 @@
 //! Guarantees: equal at all members after the same instance; tau never decreases, and with at most
 //! f wrong clocks it lies within the range of honest ones.
 
+use crate::closed_upto::ClosedTable;
 use crate::proposal::Proposal;
 use types::limits::MEMBERS_MAX;
 use types::{Decode, DecodeError, Encode, Instance, Reader, Slot, Stamp, Writer};
@@ -17,11 +18,19 @@ pub(crate) struct LogState {
     /// Consecutive decided proposals without commands; NULL changes nothing.
     pub(crate) idle: u64,
     stamps: Vec<Stamp>,
+    /// What the slots called closed.
+    pub(crate) closed: ClosedTable,
 }
 
 impl LogState {
     pub(crate) fn new(slots: usize) -> Self {
-        Self { next: Instance(0), tau: Stamp(0), idle: 0, stamps: vec![Stamp(0); slots] }
+        Self {
+            next: Instance(0),
+            tau: Stamp(0),
+            idle: 0,
+            stamps: vec![Stamp(0); slots],
+            closed: ClosedTable::new(slots),
+        }
     }
 
     /// The latest decided stamp of a slot.
@@ -47,6 +56,7 @@ impl LogState {
         if let Some(median) = stamps.get(stamps.len().saturating_sub(1) / 2) {
             self.tau = self.tau.max(*median);
         }
+        self.closed.apply(self.next, sender, decided, live);
         self.next = Instance(self.next.0 + 1);
     }
 }
@@ -57,6 +67,7 @@ impl Encode for LogState {
         out.put(&self.tau);
         out.u64(self.idle);
         out.list(&self.stamps);
+        out.put(&self.closed);
     }
 }
 
@@ -67,6 +78,7 @@ impl Decode for LogState {
             tau: input.get()?,
             idle: input.u64()?,
             stamps: input.list("stamps", MEMBERS_MAX)?,
+            closed: input.get()?,
         })
     }
 }

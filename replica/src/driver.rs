@@ -9,7 +9,7 @@ use crate::store::{Space, Store, Write};
 use bart_rsm::{Core, Effect, Input, Message, Now, Proposal, Record, RecordKey};
 use bytes::Bytes;
 use net::{Class, Net, NetEvent};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use types::{Decode, Encode, Instance, Slot, Stamp};
@@ -163,10 +163,7 @@ impl<A: Application, S: Store> Driver<A, S> {
                         key: record.key.to_bytes(),
                         value: Some(record.value),
                     }),
-                    Effect::Erase(key) => {
-                        let key = key.to_bytes();
-                        pass.writes.push(Write { space: Space::Log, key, value: None });
-                    }
+                    Effect::Erase { from, to } => self.erase(from, to, pass)?,
                     Effect::Load(key) => {
                         let input = self.load(key, pass)?;
                         steps.push_back(self.core.handle(self.now(), input));
@@ -200,6 +197,26 @@ impl<A: Application, S: Store> Driver<A, S> {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Deletes the records of instances `from..to`, those of this pass too.
+    fn erase(&self, from: Instance, to: Instance, pass: &mut Pass<A>) -> Result<(), Error> {
+        for keys in RecordKey::of_instances(from, to) {
+            let keys = keys.start.to_bytes()..keys.end.to_bytes();
+            let written = pass.writes.iter().filter(|write| write.space == Space::Log);
+            let mut old: BTreeSet<Vec<u8>> = written
+                .map(|write| &write.key)
+                .filter(|key| keys.contains(*key))
+                .cloned()
+                .collect();
+            let range = keys.start.clone()..=keys.end.clone();
+            self.store.scan(Space::Log, range, &mut |key, _| {
+                old.insert(key.to_vec());
+            })?;
+            let old = old.into_iter().filter(|key| keys.contains(key));
+            pass.writes.extend(old.map(|key| Write { space: Space::Log, key, value: None }));
         }
         Ok(())
     }

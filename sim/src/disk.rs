@@ -6,7 +6,8 @@
 
 use crate::rng::Random;
 use bart_rsm::{Record, RecordKey};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use types::Instance;
 
 /// A write that is not durable yet.
 #[derive(Debug, Clone)]
@@ -28,9 +29,24 @@ impl Disk {
         self.pending.push(Write::Put(record));
     }
 
-    /// Erases a record; not durable yet.
-    pub fn erase(&mut self, key: RecordKey) {
-        self.pending.push(Write::Erase(key));
+    /// Erases the records of instances `from..to`, each by itself; not durable yet.
+    pub fn erase(&mut self, from: Instance, to: Instance) {
+        let ranges = RecordKey::of_instances(from, to);
+        let pending = self.pending.iter().filter_map(|write| match write {
+            Write::Put(record) => Some(record.key),
+            Write::Erase(_) => None,
+        });
+        let mut keys: BTreeSet<RecordKey> =
+            pending.filter(|key| ranges.iter().any(|range| range.contains(key))).collect();
+        for range in ranges {
+            keys.extend(self.durable.range(range).map(|(key, _)| *key));
+        }
+        self.pending.extend(keys.into_iter().map(Write::Erase));
+    }
+
+    /// Bytes of keys and values, unsynced writes not counted.
+    pub fn bytes(&self) -> usize {
+        self.durable.iter().map(|(key, value)| key.to_bytes().len() + value.len()).sum()
     }
 
     /// Whether something is not durable yet.

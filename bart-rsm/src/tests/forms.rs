@@ -329,7 +329,7 @@ fn records_are_pinned_and_read_back() {
     assert_eq!(read_body(&body.value).unwrap(), *value);
     let mut log = LogState::new(5);
     log.apply(Slot(0), Some(&forge::proposal(&roster, 77, b"c")), &[Slot(0), Slot(1)]);
-    let log = LogRecord { log, closed: vec![Instance(1); 5] };
+    let log = LogRecord { log, closed: vec![Instance(1); 5], floor: Instance(1) };
     let record = log.to_record();
     assert_eq!(LogRecord::read(&record.value).unwrap(), log);
     let mut inst = Inst::new(Instance(5), Slot(0), Slot(1), 3, 5);

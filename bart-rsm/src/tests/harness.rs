@@ -206,6 +206,23 @@ impl Net {
         self.queue.insert((self.now + LATENCY_MS, self.seq), (from, to, message.to_bytes()));
     }
 
+    /// Counts one change of a disk; crashes the member if it is the one to crash at.
+    fn power_fails(&mut self, slot: Slot) -> bool {
+        match &mut self.crash_after {
+            Some((victim, 0)) if *victim == slot => {
+                self.crash_after = None;
+                self.crashed = true;
+                self.crash(slot);
+                true
+            }
+            Some((victim, left)) if *victim == slot => {
+                *left -= 1;
+                false
+            }
+            _ => false,
+        }
+    }
+
     fn carry_out(&mut self, slot: Slot, step: Step) {
         let me = usize::from(slot.0);
         for (peer, fault) in step.faults {
@@ -217,19 +234,20 @@ impl Net {
             match effect {
                 Effect::Persist(record) => {
                     self.disks[me].insert(record.key, record.value);
-                    if let Some((victim, left)) = &mut self.crash_after
-                        && *victim == slot
-                    {
-                        if *left == 0 {
-                            self.crash_after = None;
-                            self.crashed = true;
-                            return self.crash(slot);
-                        }
-                        *left -= 1;
+                    if self.power_fails(slot) {
+                        return;
                     }
                 }
-                Effect::Erase(key) => {
-                    self.disks[me].remove(&key);
+                Effect::Erase { from, to } => {
+                    for keys in RecordKey::of_instances(from, to) {
+                        let old: Vec<_> = self.disks[me].range(keys).map(|(key, _)| *key).collect();
+                        for key in old {
+                            self.disks[me].remove(&key);
+                            if self.power_fails(slot) {
+                                return;
+                            }
+                        }
+                    }
                 }
                 Effect::Load(key) => {
                     let inst = matches!(key, RecordKey::Instance(_));

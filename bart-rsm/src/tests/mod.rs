@@ -2,6 +2,7 @@
 
 mod attacks;
 mod away;
+mod bounded;
 mod crash;
 mod forge;
 mod forms;

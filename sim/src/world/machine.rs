@@ -48,7 +48,7 @@ impl World {
             }
             match effect {
                 Effect::Persist(record) => self.seats[seat].disk.put(record),
-                Effect::Erase(key) => self.seats[seat].disk.erase(key),
+                Effect::Erase { from, to } => self.seats[seat].disk.erase(from, to),
                 other => {
                     if self.seats[seat].disk.is_dirty() {
                         self.seats[seat].disk.sync();
@@ -99,7 +99,7 @@ impl World {
                 let at_ms = self.now_ms + self.disk_rng.between(0, 3);
                 self.push(at_ms, Event::Loaded { seat, life, key });
             }
-            Effect::Persist(_) | Effect::Erase(_) => {}
+            Effect::Persist(_) | Effect::Erase { .. } => {}
             told if honest => self.observe_effect(slot, &told),
             _ => {}
         }
