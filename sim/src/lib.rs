@@ -17,6 +17,7 @@ pub mod campaign;
 pub mod check;
 pub mod controls;
 pub mod disk;
+pub mod figures;
 pub mod group;
 pub mod network;
 pub mod plan;

@@ -22,6 +22,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Checks the checkers: each broken rule set must be caught, the resolved rules must be clean.
     Controls(ControlArgs),
+    /// Measures the paper's figures 4 to 6 again and draws them (CSV, SVG, PNG).
+    Figures(FigureArgs),
     /// Lists the adversaries.
     List,
 }
@@ -102,6 +104,19 @@ struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
+struct FigureArgs {
+    /// Which figures.
+    #[arg(long, value_delimiter = ',', default_value = "4,5,6")]
+    only: Vec<u8>,
+    /// Where to write them.
+    #[arg(long, default_value = "docs/results")]
+    out: std::path::PathBuf,
+    /// The built `pib` binary that figure 4 measures [default: beside this one].
+    #[arg(long)]
+    pib: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct ControlArgs {
     /// Seeds tried at most for each broken rule set.
     #[arg(long, default_value_t = 2_000)]
@@ -127,6 +142,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Controls(args) => run_controls(&args),
+        Command::Figures(args) => figures(&args),
         Command::List => {
             for entry in adversary::ALL {
                 println!("{:22} {}", entry.name, entry.what);
@@ -206,6 +222,25 @@ fn replay(args: &ReplayArgs) -> Result<bool, String> {
         println!("VIOLATION {violation}");
     }
     Ok(outcome.violations.is_empty())
+}
+
+fn figures(args: &FigureArgs) -> Result<bool, String> {
+    let beside = || {
+        let own = std::env::current_exe().map_err(|error| format!("who am I: {error}"))?;
+        let pib = own.with_file_name("pib");
+        match !args.only.contains(&4) || pib.exists() {
+            true => Ok(pib),
+            false => Err(format!(
+                "figure 4 runs {}, which is not there: `cargo build --release` first",
+                pib.display()
+            )),
+        }
+    };
+    let pib = args.pib.clone().map_or_else(beside, Ok)?;
+    let (lines, paths) = sim::figures::draw(&args.out, &args.only, &pib)?;
+    lines.iter().for_each(|line| println!("{line}"));
+    paths.iter().for_each(|path| println!("wrote {}", path.display()));
+    Ok(true)
 }
 
 fn run_controls(args: &ControlArgs) -> Result<bool, String> {
