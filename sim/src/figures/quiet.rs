@@ -186,8 +186,10 @@ impl Quiet {
                 Effect::Persist(record) => {
                     seat.disk.insert(record.key, record.value);
                 }
-                Effect::Erase(key) => {
-                    seat.disk.remove(&key);
+                Effect::Erase { from, to } => {
+                    for keys in RecordKey::of_instances(from, to) {
+                        seat.disk.extract_if(keys, |_, _| true).for_each(drop);
+                    }
                 }
                 Effect::Load(key) => loads.push(key),
                 Effect::Send { to, message } => sends.push((to, message)),
