@@ -41,8 +41,8 @@ impl Core {
         self.save.insert(no);
         self.save_log = true;
         self.out.push(Effect::Apply { inst: no, sender, proposal, tau: self.log.tau });
-        for ticket in self.batch.decided(no, digest) {
-            self.out.push(Effect::Committed { ticket, inst: no });
+        for (index, ticket) in self.batch.decided(no, digest).into_iter().enumerate() {
+            self.out.push(Effect::Committed { ticket, inst: no, index });
         }
     }
 

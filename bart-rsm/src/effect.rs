@@ -9,13 +9,13 @@ use types::{Instance, Kind, Slot, Stamp, Turn};
 /// One thing that happened.
 #[derive(Debug, Clone)]
 #[allow(clippy::large_enum_variant)] // Short-lived and moved once; a box would cost an allocation a message.
-pub enum Input {
+pub enum Input<M = Message> {
     /// A message arrived on the authenticated link of `from`.
     Message {
         /// The link's owner.
         from: Slot,
         /// What arrived.
-        message: Message,
+        message: M,
     },
     /// A link can carry messages from now on. All links count as down at the start.
     LinkUp(Slot),
@@ -38,18 +38,24 @@ pub enum Input {
 
 /// What the runner must do, in order, and what a peer did wrong.
 #[must_use]
-#[derive(Debug, Default)]
-pub struct Step {
+#[derive(Debug)]
+pub struct Step<M = Message> {
     /// To carry out in order.
-    pub effects: Vec<Effect>,
+    pub effects: Vec<Effect<M>>,
     /// What peers did wrong; for statistics and lists, never a proof by itself.
     pub faults: Vec<(Slot, Fault)>,
+}
+
+impl<M> Default for Step<M> {
+    fn default() -> Self {
+        Self { effects: Vec::new(), faults: Vec::new() }
+    }
 }
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::large_enum_variant)] // As for `Input`.
-pub enum Effect {
+pub enum Effect<M = Message> {
     /// Must be durable before any later effect of this or of later steps is carried out.
     Persist(Record),
     /// Instances `from..to` with their bodies are not needed any more. May be applied lazily and in
@@ -67,7 +73,7 @@ pub enum Effect {
         /// The addressee.
         to: Slot,
         /// The message.
-        message: Message,
+        message: M,
     },
     /// Execute what was decided. After a restart the last [`REPLAYED`](crate::REPLAYED) instances are
     /// applied again; the application skips what it has.
@@ -81,13 +87,14 @@ pub enum Effect {
         /// State machine time after this instance (specification 5.2).
         tau: Stamp,
     },
-    /// A submitted command is decided. Follows on its instance's `Apply`, in the order of the commands
-    /// there.
+    /// A submitted command is decided. Follows on its instance's `Apply`.
     Committed {
         /// The caller's name for it.
         ticket: u64,
         /// Where.
         inst: Instance,
+        /// Its place among the commands of the instance.
+        index: usize,
     },
     /// A submitted command is not accepted.
     Refused {

@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::handle::{Decided, Outcome, Shared, Submission, SubmitError, lock};
 use crate::restore::{ALARM_KEY, APPLIED_KEY, encode_applied};
 use crate::store::{Space, Store, Write};
-use bart_rsm::{Core, Effect, Input, Message, Now, Proposal, Record, RecordKey};
+use bart_rsm::{Effect, Input, Machine, Now, Proposal, Record, RecordKey, Step};
 use bytes::Bytes;
 use net::{Class, Net, NetEvent};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -22,16 +22,16 @@ const SNAPSHOT_EVERY: u64 = 16;
 const _: () = assert!(SNAPSHOT_EVERY <= bart_rsm::REPLAYED / 2);
 
 /// The core, and what it needs to act.
-pub(crate) struct Driver<A: Application, S: Store> {
-    core: Core,
+pub(crate) struct Driver<M: Machine, A: Application, S: Store> {
+    core: M,
     store: S,
     net: Net,
     clock: Clock,
     shared: Arc<Mutex<Shared<A>>>,
     waiting: BTreeMap<u64, oneshot::Sender<Outcome<A>>>,
     next_ticket: u64,
-    /// Answers to our own commands of the instance executed last, in the order of its commands.
-    answers: (Instance, VecDeque<A::Answer>),
+    /// Answers to the commands of the instance executed last.
+    answers: (Instance, Vec<Option<A::Answer>>),
     /// Instances that the durable snapshot contains.
     snapshot_at: u64,
 }
@@ -55,16 +55,16 @@ impl<A: Application> Pass<A> {
     }
 }
 
-impl<A: Application, S: Store> Driver<A, S> {
+impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
     pub(crate) fn new(
-        core: Core,
+        core: M,
         store: S,
         net: Net,
         clock: Clock,
         shared: Arc<Mutex<Shared<A>>>,
     ) -> Self {
         let snapshot_at = lock(&shared).decided;
-        let answers = (Instance(0), VecDeque::new());
+        let answers = (Instance(0), Vec::new());
         let (waiting, next_ticket) = (BTreeMap::new(), 0);
         Self { core, store, net, clock, shared, waiting, next_ticket, answers, snapshot_at }
     }
@@ -118,7 +118,7 @@ impl<A: Application, S: Store> Driver<A, S> {
             NetEvent::PeerDown { slot, class: Class::Control, .. } => {
                 self.input(Input::LinkDown(slot), pass)
             }
-            NetEvent::Control { from, frame } => match Message::from_bytes(&frame) {
+            NetEvent::Control { from, frame } => match M::Message::from_bytes(&frame) {
                 Ok(message) => self.input(Input::Message { from, message }, pass),
                 Err(error) => {
                     self.fault(from, &error.to_string());
@@ -140,14 +140,14 @@ impl<A: Application, S: Store> Driver<A, S> {
         self.input(Input::Submit { ticket, command: submission.command }, pass)
     }
 
-    fn input(&mut self, input: Input, pass: &mut Pass<A>) -> Result<(), Error> {
+    fn input(&mut self, input: Input<M::Message>, pass: &mut Pass<A>) -> Result<(), Error> {
         let step = self.core.handle(self.now(), input);
         self.collect(step, pass)
     }
 
     /// Sorts a step's effects into what the commit carries and what waits for it. Loads are
     /// answered at once, from this pass's writes or from the store.
-    fn collect(&mut self, step: bart_rsm::Step, pass: &mut Pass<A>) -> Result<(), Error> {
+    fn collect(&mut self, step: Step<M::Message>, pass: &mut Pass<A>) -> Result<(), Error> {
         let mut steps = VecDeque::from([step]);
         while let Some(step) = steps.pop_front() {
             for (peer, fault) in step.faults {
@@ -183,8 +183,8 @@ impl<A: Application, S: Store> Driver<A, S> {
                         let frame = Bytes::from(message.to_bytes());
                         pass.later.push(Later::Send(to, frame));
                     }
-                    Effect::Committed { ticket, inst } => {
-                        let answer = self.answer(inst);
+                    Effect::Committed { ticket, inst, index } => {
+                        let answer = self.answer(inst, index);
                         if let (Some(done), Some(answer)) = (self.waiting.remove(&ticket), answer) {
                             pass.later.push(Later::Answer(done, Ok(Decided { inst, answer })));
                         }
@@ -221,7 +221,7 @@ impl<A: Application, S: Store> Driver<A, S> {
         Ok(())
     }
 
-    fn load(&self, key: RecordKey, pass: &Pass<A>) -> Result<Input, Error> {
+    fn load(&self, key: RecordKey, pass: &Pass<A>) -> Result<Input<M::Message>, Error> {
         let bytes = key.to_bytes();
         let unsaved = pass.writes.iter().rev().find(|write| write.key == bytes);
         let value = match unsaved {
@@ -256,17 +256,17 @@ impl<A: Application, S: Store> Driver<A, S> {
         let answers = commands.iter().enumerate().map(|(index, command)| {
             shared.commands += 1;
             shared.command_bytes += command.len() as u64;
-            shared.app.apply(Entry { inst, index, sender, tau, command })
+            Some(shared.app.apply(Entry { inst, index, sender, tau, command }))
         });
         self.answers = (inst, answers.collect());
         shared.sample(self.clock.micros());
         Ok(())
     }
 
-    /// The answer to our own next command in `inst`; the core names them in the order of the log.
-    fn answer(&mut self, inst: Instance) -> Option<A::Answer> {
+    /// The answer to a command of ours.
+    fn answer(&mut self, inst: Instance, index: usize) -> Option<A::Answer> {
         let (at, answers) = &mut self.answers;
-        if *at == inst { answers.pop_front() } else { None }
+        answers.get_mut(index).filter(|_| *at == inst)?.take()
     }
 
     /// The snapshot goes with the log's records, in one commit.

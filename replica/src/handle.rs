@@ -6,6 +6,7 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::restore;
 use crate::store::Store;
+use bart_rsm::{Machine, Record};
 use net::Net;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -201,6 +202,16 @@ pub fn start<A: Application, S: Store>(
     parts: Parts<S>,
     app: A,
 ) -> Result<(Replica<A>, Ended), Error> {
+    start_with(parts, app, restore::core)
+}
+
+/// As [`start`], with another core: `build` makes it from the newest durable records (none: it has
+/// never run). For yardsticks and experiments.
+pub fn start_with<M: Machine, A: Application, S: Store>(
+    parts: Parts<S>,
+    app: A,
+    build: impl FnOnce(bart_rsm::Config, SecretKey, Vec<Record>) -> Result<M, Error>,
+) -> Result<(Replica<A>, Ended), Error> {
     let Parts { config, key, store, net, events, clock } = parts;
     let shared = Arc::new(Mutex::new(Shared {
         app,
@@ -214,7 +225,8 @@ pub fn start<A: Application, S: Store>(
         last_decision_us: None,
     }));
     let (submissions, queue) = mpsc::channel(QUEUE_MAX);
-    let core = restore::restore(config, key, &store, &mut lock(&shared))?;
+    let records = restore::restore(&store, &mut lock(&shared))?;
+    let core = build(config, key, records)?;
     let (done, ended) = oneshot::channel();
     let mut driver = Driver::new(core, store, net, clock, Arc::clone(&shared));
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -95,7 +95,7 @@ pub use bart_rsm::Params;
 pub use clock::Clock;
 pub use error::Error;
 pub use file_store::FileStore;
-pub use handle::{Decided, Ended, Parts, Replica, Stats, SubmitError, start};
+pub use handle::{Decided, Ended, Parts, Replica, Stats, SubmitError, start, start_with};
 pub use member::{Group, Member, MemberConfig, open};
 pub use net::Listen;
 pub use once::{Executed, Numbered, Once, WINDOW};

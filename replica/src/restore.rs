@@ -7,13 +7,11 @@ use crate::store::{Space, Store};
 use bart_rsm::{Core, Record, RecordKey};
 use types::{Hash, Instance};
 
+/// Takes the application back to its last snapshot, and returns the records that the core starts with.
 pub(crate) fn restore<A: Application>(
-    config: bart_rsm::Config,
-    key: types::SecretKey,
     store: &impl Store,
     shared: &mut Shared<A>,
-) -> Result<Core, Error> {
-    let damaged = |detail: String| Error::Record { what: "the state machine", detail };
+) -> Result<Vec<Record>, Error> {
     if let Some(alarm) = store.get(Space::Applied, ALARM_KEY)? {
         return Err(Error::Alarm(String::from_utf8_lossy(&alarm).into_owned()));
     }
@@ -22,6 +20,19 @@ pub(crate) fn restore<A: Application>(
         shared.decided =
             decode_applied(&bytes, &mut shared.app).map_err(|error| damaged(error.to_string()))?;
     }
+    Ok(records)
+}
+
+fn damaged(detail: String) -> Error {
+    Error::Record { what: "the state machine", detail }
+}
+
+/// The core of this project from its records.
+pub(crate) fn core(
+    config: bart_rsm::Config,
+    key: types::SecretKey,
+    records: Vec<Record>,
+) -> Result<Core, Error> {
     if records.is_empty() {
         return Core::new(config, key).map_err(|error| Error::Config(error.to_string()));
     }

@@ -142,7 +142,7 @@ impl World {
                 let seen = Observation::Applied { slot, inst, sender, proposal, tau };
                 self.checks.observe(now_ms, &seen);
             }
-            Effect::Committed { ticket, inst } => {
+            Effect::Committed { ticket, inst, .. } => {
                 if let Some(index) = self.unfinished.remove(&(slot, *ticket)) {
                     let command = &self.plan.submissions[index].command;
                     let seen = Observation::Committed { slot, command, inst: *inst };
