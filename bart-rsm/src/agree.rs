@@ -31,7 +31,7 @@ impl Core {
         if !self.verifier.signed(place.sender, &value.statement) {
             return Err("signature of the sender");
         }
-        let roster = &self.config.roster;
+        let roster = &self.epoch(no).roster;
         let digest = value_digest(roster.group(), roster.epoch(), no, place.sender, stated);
         self.note_second_value(no, digest, value);
         Ok(digest)
@@ -113,7 +113,7 @@ impl Core {
     /// answer only discharges a duty, and our log is already ahead of that prefix.
     fn check_format(&self, no: Instance, sender: Slot, body: &[u8]) -> Result<(), &'static str> {
         let proposal = Proposal::from_bytes(body).map_err(|_| "undecodable proposal")?;
-        proposal.check_form(sender, self.slots)?;
+        proposal.check_form(sender, self.slots(no))?;
         if self.is_decided(no) { Ok(()) } else { proposal.check_prefix(sender, &self.log) }
     }
 
@@ -172,7 +172,7 @@ impl Core {
             return Err("read quorum");
         }
         match latest(m.reads.signers.iter().map(|(_, entry)| entry)) {
-            None if digest != self.null(no) || !m.cert.is_blank(self.q) => {
+            None if digest != self.null(no) || !m.cert.is_blank(self.q(no)) => {
                 return Err("value is not the latest read");
             }
             None => {}
@@ -225,7 +225,7 @@ impl Core {
 
     /// L2, second half: with q answers the value is forced.
     pub(crate) fn lead_agree(&mut self, no: Instance, turn: u32) {
-        let q = self.q;
+        let q = self.q(no);
         let Some(lead) = self.lead(no, turn) else { return };
         let Some((read, _)) = &lead.read else { return };
         if lead.agree.is_some() || lead.reads_in.len() < q {

@@ -103,6 +103,9 @@ impl Core {
 
     /// Bytes that a proposal has for commands.
     pub(crate) fn command_room(&self) -> usize {
-        self.config.params.v_max.saturating_sub(proposal::fixed_len(self.slots))
+        self.config
+            .params
+            .v_max
+            .saturating_sub(proposal::fixed_len(self.schedule.newest().roster.slots()))
     }
 }

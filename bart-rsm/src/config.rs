@@ -4,7 +4,7 @@ use crate::message::pad::BLOCK_MAX;
 use crate::proposal;
 use std::sync::Arc;
 use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX};
-use types::{Ident, Millis, Roster, Slot, Stamp};
+use types::{Ident, Millis, Quorum, Roster, Slot, Stamp};
 
 /// Everything that a core needs to know about its group and place in it.
 #[derive(Debug, Clone)]
@@ -178,7 +178,7 @@ impl Config {
         if p.v_max > PROPOSAL_LEN_MAX || p.v_max < proposal::fixed_len(self.roster.slots()) + 256 {
             return bad("v_max", "too large, or too small for the fixed vectors and one command");
         }
-        if self.show_decision_block() + MESSAGE_OVERHEAD_MAX > BLOCK_MAX {
+        if self.show_decision_block(self.roster.quorum()) + MESSAGE_OVERHEAD_MAX > BLOCK_MAX {
             return bad("v_max", "a SHOW_DECISION would not fit into one control frame");
         }
         if p.t0_min_ms == 0 || p.t0_min_ms > p.t0_max_ms {
@@ -195,8 +195,7 @@ impl Config {
 
     /// Bytes of body and pad in SHOW_DECISION, such that answering `q - 1` set-turns with it costs
     /// at least a full turn (specification 3.10, receiving counted half).
-    pub(crate) fn show_decision_block(&self) -> usize {
-        let quorum = self.roster.quorum();
+    pub(crate) fn show_decision_block(&self, quorum: Quorum) -> usize {
         let (n, q) = (quorum.n(), quorum.size());
         // Fixed parts of the messages: header 21, signature 64, digests 32, value statement 125.
         let (head, sig, hash, statement) = (21, 64, 32, 126);

@@ -3,12 +3,12 @@
 use crate::batch::Batch;
 use crate::config::{Config, ConfigError, Now};
 use crate::effect::{Alarm, Duty, Effect, Fault, Input, Stats, Step};
+use crate::epoch::{Epoch, Schedule};
 use crate::inst::Inst;
 use crate::message::{Message, SlotSet};
 use crate::peer::Peer;
 use crate::record::{LogRecord, Record, RecordKey, body_record, inst_record};
 use crate::residence::Load;
-use crate::schedule::Schedule;
 use crate::sign_once::{Refused, SignOnce};
 use crate::time::LogState;
 use crate::verify::{Place, Verifier};
@@ -36,8 +36,7 @@ pub(crate) enum Outcome {
 pub struct Core {
     pub(crate) config: Config,
     pub(crate) me: Slot,
-    pub(crate) q: usize,
-    pub(crate) slots: usize,
+    /// The roster of every instance.
     pub(crate) schedule: Schedule,
     pub(crate) signer: SignOnce,
     pub(crate) verifier: Verifier,
@@ -85,16 +84,14 @@ impl Core {
         config.check(&key)?;
         let roster = Arc::clone(&config.roster);
         let (me, slots) = (config.slot, roster.slots());
-        let signer =
-            SignOnce::new(key, roster.group(), config.rules, roster.epoch(), me, config.ident);
+        let signer = SignOnce::new(key, roster.group(), config.rules, me, config.ident);
+        let schedule = Schedule::new(&roster);
         let zero = Millis(0);
         Ok(Self {
             me,
-            q: roster.quorum().size(),
-            slots,
-            schedule: Schedule::new(&roster),
             signer,
-            verifier: Verifier::new(roster, config.rules),
+            verifier: Verifier::new(schedule.clone(), config.rules),
+            schedule,
             insts: BTreeMap::new(),
             current: Instance(0),
             entered: Instance(0),
@@ -214,9 +211,30 @@ impl Core {
 
     // --- helpers shared by the step files -----------------------------------------------------
 
-    /// Live members but us.
+    /// Who takes part in an instance.
+    pub(crate) fn epoch(&self, inst: Instance) -> &Epoch {
+        self.schedule.at(inst)
+    }
+
+    /// The quorum size of an instance.
+    pub(crate) fn q(&self, inst: Instance) -> usize {
+        self.schedule.quorum(inst).size()
+    }
+
+    /// The slots of an instance, expelled ones included: the length of every vector.
+    pub(crate) fn slots(&self, inst: Instance) -> usize {
+        self.epoch(inst).roster.slots()
+    }
+
+    /// Instances in one rotation, now.
+    pub(crate) fn rotation(&self) -> u64 {
+        self.schedule.rotation(self.current)
+    }
+
+    /// Live members but us, now.
     pub(crate) fn others(&self) -> Vec<Slot> {
-        self.schedule.live().iter().copied().filter(|slot| *slot != self.me).collect()
+        let live = self.schedule.live(self.current);
+        live.iter().copied().filter(|slot| *slot != self.me).collect()
     }
 
     pub(crate) fn peer(&mut self, slot: Slot) -> Option<&mut Peer> {
@@ -242,7 +260,7 @@ impl Core {
 
     /// The digest that stands for NULL in an instance.
     pub(crate) fn null(&self, inst: Instance) -> Hash {
-        let roster = &self.config.roster;
+        let roster = &self.epoch(inst).roster;
         let sender = self.schedule.sender(inst);
         crate::message::null_digest(roster.group(), roster.epoch(), inst, sender)
     }
@@ -263,7 +281,8 @@ impl Core {
         if !self.insts.contains_key(&inst) {
             return None;
         }
-        match self.signer.sign(inst, Turn(turn), payload) {
+        let epoch = self.epoch(inst).roster.epoch();
+        match self.signer.sign(epoch, inst, Turn(turn), payload) {
             Ok(signed) => {
                 self.save.insert(inst);
                 self.verifier.trust(&signed);
@@ -302,18 +321,12 @@ impl Core {
     // --- routing ------------------------------------------------------------------------------
 
     fn on_message(&mut self, from: Slot, message: Message) {
-        if from == self.me || !self.config.roster.is_live(from) || self.signer.is_halted() {
+        let live = self.epoch(self.current).roster.is_live(from);
+        if from == self.me || !live || self.signer.is_halted() {
             return;
         }
         let kind = message.kind();
-        let epoch = self.config.roster.epoch();
-        let right = match (&message, message.header()) {
-            (_, Some(header)) => header.slot == from && header.epoch == epoch,
-            (Message::Resume(resume), _) => resume.epoch == epoch,
-            (Message::Catchup(catchup), _) => catchup.epoch == epoch,
-            _ => false,
-        };
-        if !right {
+        if !self.is_of_its_epoch(from, &message) {
             return self.fault(from, Fault::BadSignature(kind));
         }
         let outcome = match &message {
@@ -332,6 +345,20 @@ impl Core {
         }
     }
 
+    /// Whether a message names its author and the epoch of its instance. Of instances whose epoch
+    /// we cannot know yet it may name a later one.
+    fn is_of_its_epoch(&self, from: Slot, message: &Message) -> bool {
+        let (inst, ours) = (message.inst(), self.epoch(message.inst()).roster.epoch());
+        let stated = match (message, message.header()) {
+            (_, Some(header)) if header.slot == from => header.epoch,
+            (Message::Resume(resume), _) => resume.epoch,
+            (Message::Catchup(catchup), _) => catchup.epoch,
+            _ => return false,
+        };
+        let known = inst.0 < self.current.0.saturating_add(self.config.params.pipeline);
+        stated == ours || (stated > ours && !known)
+    }
+
     /// Delivers a gated message if its place is reached and its gate is open.
     pub(crate) fn accept(&mut self, from: Slot, message: &Message) -> Outcome {
         let inst = message.inst();
@@ -340,6 +367,10 @@ impl Core {
         }
         if inst < self.floor {
             return Outcome::Fault(Fault::NotParked(message.kind()));
+        }
+        if !self.is_of_its_epoch(from, message) {
+            // It was parked before its epoch was known.
+            return Outcome::Fault(Fault::BadSignature(message.kind()));
         }
         if !self.may_accept(from, inst) {
             return Outcome::Park;

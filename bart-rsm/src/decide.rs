@@ -36,7 +36,7 @@ impl Core {
         let Some(inst) = self.insts.get_mut(&no) else { return };
         let Some(digest) = inst.decided.as_ref().map(|cert| cert.value) else { return };
         let (sender, proposal) = (inst.sender, inst.decided_proposal().map(Arc::new));
-        self.log.apply(sender, proposal.as_deref(), self.schedule.live());
+        self.log.apply(sender, proposal.as_deref(), self.schedule.live(no));
         inst.tau = self.log.tau;
         self.save.insert(no);
         self.save_log = true;
@@ -60,7 +60,7 @@ impl Core {
             _ => return Outcome::Fault(Fault::Unexpected(kind)),
         }
         let key = PadKey { from, ..self.pad_key(kind, no, turn, self.me) };
-        if !m.body.is_padded(self.config.show_decision_block(), &key) {
+        if !m.body.is_padded(self.config.show_decision_block(self.schedule.quorum(no)), &key) {
             return Outcome::Fault(Fault::Malformed(kind, "pad"));
         }
         let payload = &m.core.payload;
@@ -92,7 +92,7 @@ impl Core {
         let payload = ShowDecisionStatement { value: cert.value, cert: cert.digest() };
         let Some(core) = self.sign(no, turn, payload) else { return };
         let key = self.pad_key(Kind::ShowDecision, no, turn, to);
-        let total = self.config.show_decision_block();
+        let total = self.config.show_decision_block(self.schedule.quorum(no));
         let value = self.insts.get(&no).and_then(|inst| inst.decided_value());
         let body = Padded::new(value.map_or(&[], |value| &value.body), total, &key);
         let statement = value.map(|value| value.statement.clone());

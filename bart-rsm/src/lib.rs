@@ -31,6 +31,7 @@ mod core;
 mod decide;
 mod duties;
 mod effect;
+mod epoch;
 mod gc;
 mod inst;
 mod machine;

@@ -57,8 +57,8 @@ impl Core {
     /// that it gives one name are interchangeable.
     pub fn outline(&self, no: Instance, name: Name<'_>) -> Outline {
         let mut outline = Outline {
-            about: vec![Vec::new(); self.slots],
-            parked: vec![Vec::new(); self.slots],
+            about: vec![Vec::new(); self.peers.len()],
+            parked: vec![Vec::new(); self.peers.len()],
             ..Default::default()
         };
         let Some(inst) = self.insts.get(&no) else { return outline };

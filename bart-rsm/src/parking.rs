@@ -73,7 +73,7 @@ impl Core {
         let ahead = self.config.params.pipeline.max(2);
         let kind = message.kind();
         let started = self.insts.get(&message.inst()).map_or(0, |inst| inst.started);
-        let turns = started.saturating_add(self.slots as u32);
+        let turns = started.saturating_add(self.slots(message.inst()) as u32);
         let near = message.inst().0 <= self.last_entered().0.saturating_add(ahead);
         let far_turn = message.turn().0 > turns && message.inst() >= self.current;
         let budget = 4 * self.config.params.v_max + 64 * 1024;

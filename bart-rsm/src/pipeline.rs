@@ -18,7 +18,7 @@ impl Core {
     /// Enters what the window allows. It never holds two instances of one sender, also after
     /// members were taken out of the rotation.
     pub(crate) fn enter_window(&mut self) {
-        let width = self.config.params.pipeline.min(self.schedule.rotation()).max(1);
+        let width = self.config.params.pipeline.min(self.rotation()).max(1);
         let end = Instance(self.current.0.saturating_add(width));
         while self.entered < end {
             let no = self.entered;

@@ -59,7 +59,7 @@ impl Core {
 
     /// Records the proof and signs the answer; whether that worked.
     fn accept_read(&mut self, no: Instance, turn: u32, read: Hash, pol: &Arc<Pol>) -> bool {
-        let q = self.q;
+        let q = self.q(no);
         let Some(inst) = self.insts.get_mut(&no) else { return false };
         if pol.turn > inst.max_pol.turn {
             inst.max_pol = Arc::clone(pol);
@@ -165,7 +165,7 @@ impl Core {
         if claim.val_turn == TURN_NONE {
             let nothing = claim.value == Hash::ZERO
                 && claim.cert == Hash::ZERO
-                && m.cert.is_blank(self.q)
+                && m.cert.is_blank(self.q(no))
                 && m.statement.is_none()
                 && m.body.body().is_empty();
             return if nothing { Ok(None) } else { Err("claims nothing, shows something") };

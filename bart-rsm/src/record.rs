@@ -5,11 +5,13 @@
 //! | `Log` | state that follows from the applied log, per peer the first instance not closed, and the first instance that is not erased |
 //! | `Instance(i)` | everything of instance i but bodies: accepted write, proof of the latest turn, every own statement with what it names, decision, cursors |
 //! | `Body(i, s)` | VALUE statement and body of outcome `s` |
+//! | `Epoch(i)` | the roster that holds from instance i on; the founding one has no record |
 //!
 //! Guarantees: (1) a step's records come before its sends, bodies before the instance that names
 //! them, so after a crash between any two records the older state is whole; (2) own statements are
 //! in the instance's record before they leave, so nothing is signed twice.
 
+use crate::epoch::Epoch;
 use crate::inst::{AcceptorTurn, AgreeStep, Conv, Inst, Lead, TURNS_MAX};
 use crate::message::*;
 use crate::time::LogState;
@@ -22,7 +24,7 @@ use types::{Decode, DecodeError, Encode, Hash, Instance, Reader, Signature, Slot
 /// Version of all record values.
 const FORM: u8 = 1;
 
-/// Names a record. The byte form keeps the order: `Log`, then instances with their bodies.
+/// Names a record. The byte form keeps the order within each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RecordKey {
     /// State of the applied log.
@@ -31,6 +33,8 @@ pub enum RecordKey {
     Instance(Instance),
     /// One body of an instance.
     Body(Instance, Hash),
+    /// The roster from an instance on.
+    Epoch(Instance),
 }
 
 /// A key-value pair; a later one with the same key replaces the earlier one.
@@ -65,6 +69,10 @@ impl RecordKey {
                 out.extend_from_slice(&inst.0.to_be_bytes());
                 out.extend_from_slice(&value.0);
             }
+            RecordKey::Epoch(inst) => {
+                out.push(3);
+                out.extend_from_slice(&inst.0.to_be_bytes());
+            }
         }
         out
     }
@@ -78,6 +86,7 @@ impl RecordKey {
             2 => {
                 RecordKey::Body(Instance(u64::from_be_bytes(input.array()?)), Hash(input.array()?))
             }
+            3 => RecordKey::Epoch(Instance(u64::from_be_bytes(input.array()?))),
             _ => return Err(DecodeError::Malformed("record key")),
         };
         input.finish()?;
@@ -119,6 +128,22 @@ fn reader(value: &[u8]) -> Result<Reader<'_>, DecodeError> {
         FORM => Ok(input),
         _ => Err(DecodeError::Malformed("record form")),
     }
+}
+
+/// The record of one epoch.
+#[cfg(test)]
+pub(crate) fn epoch_record(epoch: &Epoch) -> Record {
+    let mut out = Writer::new();
+    out.u8(FORM);
+    out.put(epoch);
+    Record { key: RecordKey::Epoch(epoch.first), value: out.finish() }
+}
+
+pub(crate) fn read_epoch(value: &[u8]) -> Result<Epoch, DecodeError> {
+    let mut input = reader(value)?;
+    let epoch = input.get()?;
+    input.finish()?;
+    Ok(epoch)
 }
 
 /// The record of one body.

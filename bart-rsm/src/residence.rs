@@ -9,7 +9,8 @@ use crate::core::Core;
 use crate::duties::BULK_WINDOW;
 use crate::effect::{Alarm, Effect};
 use crate::inst::{Conv, Inst, ReadVote};
-use crate::record::{LogRecord, Record, RecordKey, inst_record, read_body, read_inst};
+use crate::peer::Peer;
+use crate::record::{LogRecord, Record, RecordKey, inst_record, read_body, read_epoch, read_inst};
 use crate::resume::CATCHUP_AHEAD;
 use crate::{read, write};
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,20 +54,12 @@ impl Core {
     ) -> Result<Self, RestoreError> {
         let mut core = Self::new(config, key)?;
         let (mut insts, mut bodies) = (BTreeMap::new(), BTreeMap::new());
+        let (mut log, mut epochs) = (None, BTreeMap::new());
         for record in records {
             match record.key {
-                RecordKey::Log => {
-                    let damaged = RestoreError::Damaged(RecordKey::Log);
-                    let log = LogRecord::read(&record.value).map_err(|_| damaged.clone())?;
-                    if log.log.slots() != core.slots || log.closed.len() != core.slots {
-                        return Err(damaged);
-                    }
-                    core.floor = log.floor;
-                    core.durable_log = log.log.clone();
-                    core.log = log.log;
-                    for (peer, closed) in core.peers.iter_mut().zip(log.closed) {
-                        peer.closed = closed;
-                    }
+                RecordKey::Log => log = Some(record.value),
+                RecordKey::Epoch(first) => {
+                    epochs.insert(first, record.value);
                 }
                 RecordKey::Instance(no) => {
                     insts.insert(no, record.value);
@@ -88,12 +81,51 @@ impl Core {
                 }
             }
         }
+        core.restore_log(log, epochs)?;
         // A crash may have left records that were being erased.
         for (no, value) in insts.split_off(&core.floor) {
             core.restore_instance(no, &value, &mut bodies)?;
         }
         core.find_current()?;
         Ok(core)
+    }
+
+    /// The state of the log, and the epochs that follow from it. One that a crash left ahead of the
+    /// log is dropped: its cause will be applied again.
+    fn restore_log(
+        &mut self,
+        log: Option<Vec<u8>>,
+        epochs: BTreeMap<Instance, Vec<u8>>,
+    ) -> Result<(), RestoreError> {
+        let damaged = RestoreError::Damaged(RecordKey::Log);
+        if let Some(value) = log {
+            let log = LogRecord::read(&value).map_err(|_| damaged.clone())?;
+            self.floor = log.floor;
+            self.durable_log = log.log.clone();
+            self.log = log.log;
+            self.peers.resize_with(log.closed.len().max(self.peers.len()), || {
+                Peer::new(self.config.params.gamma_ms)
+            });
+            for (peer, closed) in self.peers.iter_mut().zip(log.closed) {
+                peer.closed = closed;
+            }
+        }
+        for (first, value) in epochs {
+            let key = RecordKey::Epoch(first);
+            let epoch = read_epoch(&value).map_err(|_| RestoreError::Damaged(key))?;
+            if epoch.cause.is_none_or(|cause| cause >= self.log.next) {
+                continue;
+            }
+            if epoch.first != first || !self.schedule.restore(epoch) {
+                return Err(RestoreError::Damaged(key));
+            }
+        }
+        self.verifier.follow(&self.schedule);
+        let slots = self.schedule.newest().roster.slots();
+        if self.log.slots() != slots || self.peers.len() < slots {
+            return Err(damaged);
+        }
+        Ok(())
     }
 
     fn restore_instance(
@@ -131,7 +163,8 @@ impl Core {
                 break;
             }
             let (sender, proposal) = (inst.sender, inst.decided_proposal());
-            self.log.apply(sender, proposal.as_ref(), self.schedule.live());
+            let live = self.schedule.live(self.log.next);
+            self.log.apply(sender, proposal.as_ref(), live);
             inst.tau = self.log.tau;
             self.save.insert(inst.no);
         }
@@ -243,7 +276,7 @@ impl Core {
 
     pub(crate) fn on_loaded(&mut self, record: Record) {
         let no = match record.key {
-            RecordKey::Log => return,
+            RecordKey::Log | RecordKey::Epoch(_) => return,
             RecordKey::Instance(no) | RecordKey::Body(no, _) => no,
         };
         let Some(mut load) = self.loads.remove(&no) else { return };

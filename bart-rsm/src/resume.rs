@@ -32,7 +32,7 @@ pub(crate) struct Asks {
 
 impl Core {
     pub(crate) fn on_link_up(&mut self, peer: Slot) {
-        if peer == self.me || !self.config.roster.is_live(peer) {
+        if peer == self.me || !self.epoch(self.current).roster.is_live(peer) {
             return;
         }
         let gamma = self.config.params.gamma_ms;
@@ -67,7 +67,8 @@ impl Core {
         if let Some(state) = self.peer(to) {
             state.need = false;
         }
-        let (epoch, undecided) = (self.config.roster.epoch(), self.current);
+        let undecided = self.current;
+        let epoch = self.epoch(undecided).roster.epoch();
         self.send(to, Message::Resume(Resume { epoch, undecided, frontier }));
     }
 
@@ -166,7 +167,7 @@ impl Core {
                 }
                 return;
             }
-            let epoch = self.config.roster.epoch();
+            let epoch = self.epoch(next).roster.epoch();
             self.send(to, Message::Catchup(Catchup { epoch, inst: next, cert, value }));
             if let Some(peer) = self.peer(to) {
                 peer.served = peer.served.max(Instance(next.0 + 1));

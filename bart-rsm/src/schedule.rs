@@ -1,45 +1,15 @@
-//! Who sends, who leads, and how long a turn waits (specification 3.7, 5.1, 5.3; issue T28).
+//! Who leads, and how long a turn waits (specification 3.7, 5.1, 5.3; issue T28).
 
 use crate::config::Params;
 use types::limits::TURN_EXPONENT_MAX;
-use types::{Instance, Roster, Slot};
 
-/// Rotation over the live roster.
-#[derive(Debug, Clone)]
-pub(crate) struct Schedule {
-    live: Vec<Slot>,
-}
-
-impl Schedule {
-    pub(crate) fn new(roster: &Roster) -> Self {
-        Self { live: roster.live().collect() }
-    }
-
-    /// Slots in rotation.
-    pub(crate) fn live(&self) -> &[Slot] {
-        &self.live
-    }
-
-    /// Instances in one rotation.
-    pub(crate) fn rotation(&self) -> u64 {
-        self.live.len() as u64
-    }
-
-    /// The one member that may propose in an instance.
-    pub(crate) fn sender(&self, inst: Instance) -> Slot {
-        self.live[(inst.0 % self.rotation()) as usize]
-    }
-
-    /// The sender in turn 0, then the non-senders in order; the next sender leads last.
-    pub(crate) fn leader(&self, inst: Instance, turn: u32) -> Slot {
-        let n = self.rotation();
-        let sender = inst.0 % n;
-        let place = match turn {
-            0 => sender,
-            _ if n < 2 => sender,
-            _ => (sender + 1 + u64::from(turn) % (n - 1)) % n,
-        };
-        self.live[place as usize]
+/// Who leads, as a place among `live` slots whose sender has place `sender`: the sender in turn 0,
+/// then the non-senders in order; the next sender leads last.
+pub(crate) fn leader_place(live: usize, sender: usize, turn: u32) -> usize {
+    match turn {
+        0 => sender,
+        _ if live < 2 => sender,
+        _ => (sender + 1 + turn as usize % (live - 1)) % live,
     }
 }
 
@@ -66,16 +36,14 @@ mod tests {
 
     #[test]
     fn leaders_are_all_non_senders_once_a_round_and_the_next_sender_is_last() {
-        for n in 2..12u16 {
-            let schedule = Schedule { live: (0..n).map(Slot).collect() };
-            for inst in 0..u64::from(n) {
-                let inst = Instance(inst);
+        for n in 2..12 {
+            for sender in 0..n {
                 let round: Vec<_> =
-                    (1..u32::from(n)).map(|turn| schedule.leader(inst, turn)).collect();
+                    (1..n as u32).map(|turn| leader_place(n, sender, turn)).collect();
                 let distinct: std::collections::BTreeSet<_> = round.iter().collect();
-                assert_eq!(distinct.len(), usize::from(n) - 1);
-                assert!(!round.contains(&schedule.sender(inst)));
-                assert_eq!(round.last(), Some(&schedule.sender(Instance(inst.0 + 1))));
+                assert_eq!(distinct.len(), n - 1);
+                assert!(!round.contains(&sender));
+                assert_eq!(round.last(), Some(&((sender + 1) % n)));
             }
         }
     }

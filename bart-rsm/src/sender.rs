@@ -29,12 +29,12 @@ impl Core {
         let entries = if open { self.batch.take(self.command_room()) } else { Vec::new() };
         let commands = entries.iter().map(|(_, command)| command.clone()).collect();
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
-        let mut proposal = Proposal::plain(self.slots, self.now.wall.max(after), commands);
+        let mut proposal = Proposal::plain(self.slots(no), self.now.wall.max(after), commands);
         proposal.closed_upto = self.closed_upto();
         let body: Arc<[u8]> = proposal.to_bytes().into();
         let stated = ValueStatement { body: Hash::of(&body), len: Size(body.len() as u64) };
         let Some(statement) = self.sign(no, 0, stated) else { return };
-        let roster = &self.config.roster;
+        let roster = &self.epoch(no).roster;
         let digest = value_digest(roster.group(), roster.epoch(), no, self.me, &stated);
         self.keep_value(no, digest, &Arc::new(Value { statement, body }));
         if !entries.is_empty() {
@@ -42,7 +42,7 @@ impl Core {
         }
         let payload = AgreeStatement { value: digest, reads: Hash::ZERO };
         let Some(core) = self.sign(no, 0, payload) else { return };
-        let cert = Arc::new(AgreeCert::blank(self.q));
+        let cert = Arc::new(AgreeCert::blank(self.q(no)));
         if let Some(lead) = self.lead_mut(no, 0) {
             lead.agree = Some(AgreeStep { core, reads: None, cert });
         }
@@ -51,7 +51,7 @@ impl Core {
 
     /// Tells the others that we have commands, once per rotation, if the group idles.
     pub(crate) fn wake_others(&mut self) {
-        let rotation = self.schedule.rotation();
+        let rotation = self.rotation();
         let again = self.woke.is_none_or(|at| self.current.0 >= at.0.saturating_add(rotation));
         if !again || self.pace(self.current) == 0 {
             return;
@@ -75,7 +75,7 @@ impl Core {
     /// A WAKE from a peer: no idling for a rotation. At most one counts per peer and rotation.
     pub(crate) fn on_wake(&mut self, from: Slot, m: &Wake) -> Outcome {
         let no = self.current;
-        let rotation = self.schedule.rotation();
+        let rotation = self.rotation();
         if m.core.header.inst.0.abs_diff(no.0) > rotation {
             return Outcome::Fault(Fault::Unexpected(Kind::Wake));
         }
@@ -94,7 +94,7 @@ impl Core {
     }
 
     fn awake(&mut self, no: Instance) {
-        let until = Instance(no.0.saturating_add(self.schedule.rotation()));
+        let until = Instance(no.0.saturating_add(self.rotation()));
         self.awake_until = self.awake_until.max(until);
         self.clamp_turn_0();
     }

@@ -31,7 +31,8 @@ impl Core {
             .rev()
             .find(|(_, lead)| lead.told.contains(from) || lead.conv(from).sent == 4)
             .map_or(0, |(turn, _)| *turn);
-        let latest = inst.started.max(answered).saturating_add(self.slots as u32).min(TURNS_MAX);
+        let latest =
+            inst.started.max(answered).saturating_add(self.slots(no) as u32).min(TURNS_MAX);
         if turn > latest {
             return Outcome::Fault(Fault::NotParked(Kind::SetTurn));
         }
@@ -43,7 +44,7 @@ impl Core {
             // It did not get the answer, which nothing acknowledges.
             self.send_show_decision(from, no, turn);
         }
-        let slots = self.slots;
+        let slots = self.slots(no);
         if let Some(inst) = self.insts.get_mut(&no) {
             let lead = inst.leads.entry(turn).or_insert_with(|| Lead::new(turn, slots));
             lead.set_turns.insert(from, m.core.signature);
@@ -54,7 +55,7 @@ impl Core {
 
     /// Starts the turn with `q - 1` foreign set-turns, and proves it with `q`.
     pub(crate) fn lead_turn(&mut self, no: Instance, turn: u32) {
-        let (me, q) = (self.me, self.q);
+        let (me, q) = (self.me, self.q(no));
         let Some(inst) = self.insts.get(&no) else { return };
         let Some(lead) = inst.leads.get(&turn) else { return };
         if lead.read.is_some() || inst.is_decided() {

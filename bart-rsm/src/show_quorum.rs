@@ -9,8 +9,8 @@ use types::{Instance, Kind, Slot, Turn};
 impl Core {
     /// L4: an all-good quorum if there is one; any quorum once `n - f - 1` answered.
     pub(crate) fn lead_show(&mut self, no: Instance, turn: u32) {
-        let q = self.q;
-        let enough = self.config.roster.quorum().enough_write_acks();
+        let q = self.q(no);
+        let enough = self.schedule.quorum(no).enough_write_acks();
         let Some(lead) = self.lead(no, turn) else { return };
         let Some((write, _)) = &lead.write else { return };
         if lead.show.is_some() {
@@ -78,7 +78,7 @@ impl Core {
         let latest = m.acks.max_turn();
         let shown = match latest > Turn(turn) {
             true => m.pol.turn == latest && self.verifier.pol(place, &m.pol),
-            false => m.pol.is_null(self.q),
+            false => m.pol.is_null(self.q(no)),
         };
         if !shown {
             return Outcome::Fault(Fault::Malformed(Kind::ShowQuorum, "proof of the latest turn"));

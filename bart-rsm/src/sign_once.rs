@@ -29,7 +29,6 @@ pub(crate) struct SignOnce {
     key: SecretKey,
     group: GroupId,
     rules: Rules,
-    epoch: Epoch,
     slot: Slot,
     ident: Ident,
     digests: BTreeMap<(Instance, Turn, Kind), Hash>,
@@ -46,22 +45,22 @@ impl SignOnce {
         key: SecretKey,
         group: GroupId,
         rules: Rules,
-        epoch: Epoch,
         slot: Slot,
         ident: Ident,
     ) -> Self {
         let digests = BTreeMap::new();
-        Self { key, group, rules, epoch, slot, ident, digests, halted: false, count: 0 }
+        Self { key, group, rules, slot, ident, digests, halted: false, count: 0 }
     }
 
     /// Signs `payload` for a place in the log, once.
     pub(crate) fn sign<P: SignedPayload>(
         &mut self,
+        epoch: Epoch,
         inst: Instance,
         turn: Turn,
         payload: P,
     ) -> Result<Signed<P>, Refused> {
-        let (epoch, slot, ident) = (self.epoch, self.slot, self.ident);
+        let (slot, ident) = (self.slot, self.ident);
         let header = Header { kind: P::KIND, epoch, inst, turn, slot, ident };
         let refused = Refused(inst, turn, P::KIND);
         if self.halted {

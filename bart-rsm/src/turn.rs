@@ -10,7 +10,7 @@ impl Core {
     /// Enters an instance: everything up to `W` before it is decided.
     pub(crate) fn enter(&mut self, no: Instance) {
         let sender = self.schedule.sender(no);
-        let (me, q, slots) = (self.me, self.q, self.slots);
+        let (me, q, slots) = (self.me, self.q(no), self.slots(no));
         let inst = self.insts.entry(no).or_insert_with(|| Inst::new(no, sender, me, q, slots));
         inst.open_turn_0(me, slots);
         let (started, inst_is_open) = (inst.started, !inst.is_decided());
@@ -35,7 +35,7 @@ impl Core {
         if no < self.awake_until {
             return 0;
         }
-        pace_ms(&self.config.params, self.log.idle, self.schedule.rotation())
+        pace_ms(&self.config.params, self.log.idle, self.rotation())
     }
 
     fn arm(&mut self, no: Instance, turn: u32) {
@@ -60,7 +60,7 @@ impl Core {
     /// Starts every turn up to `last`, decided or not; idempotent. The sender starts none.
     pub(crate) fn start_upto(&mut self, no: Instance, last: u32) {
         let last = last.min(TURNS_MAX);
-        let slots = self.slots;
+        let slots = self.slots(no);
         while let Some(inst) = self.insts.get_mut(&no) {
             if inst.started >= last || inst.sender == self.me {
                 return;

@@ -6,12 +6,12 @@
 //! accepted signatures; refusals are not remembered, so garbage cannot push verdicts out.
 
 use crate::config::Rules;
+use crate::epoch::Schedule;
 use crate::message::*;
 use crate::sign_once::signing_form;
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use types::{
-    Hash, Header, Instance, PublicKey, Roster, Signature, Signed, SignedPayload, Slot, Turn,
+    Hash, Header, Instance, PublicKey, Signature, Signed, SignedPayload, Slot, Standing, Turn,
 };
 
 /// Verdicts kept; more than a rotation of the largest group needs.
@@ -53,7 +53,7 @@ mod shared {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Verifier {
-    roster: Arc<Roster>,
+    schedule: Schedule,
     rules: Rules,
     known: BTreeSet<Hash>,
     order: VecDeque<Hash>,
@@ -61,8 +61,13 @@ pub(crate) struct Verifier {
 }
 
 impl Verifier {
-    pub(crate) fn new(roster: Arc<Roster>, rules: Rules) -> Self {
-        Self { roster, rules, known: BTreeSet::new(), order: VecDeque::new(), count: 0 }
+    pub(crate) fn new(schedule: Schedule, rules: Rules) -> Self {
+        Self { schedule, rules, known: BTreeSet::new(), order: VecDeque::new(), count: 0 }
+    }
+
+    /// Learns of new epochs.
+    pub(crate) fn follow(&mut self, schedule: &Schedule) {
+        self.schedule = schedule.clone();
     }
 
     pub(crate) fn count(&self) -> u64 {
@@ -83,12 +88,14 @@ impl Verifier {
         payload: &P,
         signature: &Signature,
     ) -> bool {
-        let Some(member) = self.roster.member(slot) else { return false };
-        let (epoch, ident) = (self.roster.epoch(), member.active);
-        let Some(key) = self.roster.identity_key(slot, ident) else { return false };
+        let roster = &self.schedule.at(inst).roster;
+        let Some(member) = roster.member(slot) else { return false };
+        let (epoch, ident) = (roster.epoch(), member.active);
+        let counts = member.standing != Standing::Expelled;
+        let Some(key) = roster.identity_key(slot, ident).filter(|_| counts) else { return false };
         let header = Header { kind: P::KIND, epoch, inst, turn, slot, ident };
         let (header, payload) = signing_form(&self.rules, &header, payload.to_bytes());
-        let group = self.roster.group();
+        let group = roster.group();
         let name = verdict(&header.signing_input(&group, &payload), key, signature);
         if self.known.contains(&name) {
             return true;
@@ -121,11 +128,12 @@ impl Verifier {
 
     /// A signature that we made ourselves needs no check when it comes back in a vector.
     pub(crate) fn trust<P: SignedPayload>(&mut self, signed: &Signed<P>) {
-        let Header { slot, ident, .. } = signed.header;
-        let Some(key) = self.roster.identity_key(slot, ident) else { return };
+        let Header { slot, ident, inst, .. } = signed.header;
+        let roster = &self.schedule.at(inst).roster;
+        let Some(key) = roster.identity_key(slot, ident) else { return };
         let (header, payload) =
             signing_form(&self.rules, &signed.header, signed.payload.to_bytes());
-        let input = header.signing_input(&self.roster.group(), &payload);
+        let input = header.signing_input(&roster.group(), &payload);
         let name = verdict(&input, key, &signed.signature);
         if self.rules.share_verdicts() {
             shared::learn(name);
@@ -136,21 +144,22 @@ impl Verifier {
     /// Whether a whole signed statement is `slot`'s, header included.
     pub(crate) fn signed<P: SignedPayload>(&mut self, slot: Slot, signed: &Signed<P>) -> bool {
         let header = &signed.header;
-        let active = self.roster.member(slot).map(|member| member.active);
+        let roster = &self.schedule.at(header.inst).roster;
+        let active = roster.member(slot).map(|member| member.active);
         header.slot == slot
-            && header.epoch == self.roster.epoch()
+            && header.epoch == roster.epoch()
             && Some(header.ident) == active
             && self.statement(header.inst, header.turn, slot, &signed.payload, &signed.signature)
     }
 
-    fn q(&self) -> usize {
-        self.roster.quorum().size()
+    fn q(&self, place: Place) -> usize {
+        self.schedule.quorum(place.inst).size()
     }
 
     /// A proof of leadership for `pol.turn`.
     pub(crate) fn pol(&mut self, place: Place, pol: &Pol) -> bool {
         pol.turn > Turn(0)
-            && pol.signers.is_quorum(self.q(), place.sender)
+            && pol.signers.is_quorum(self.q(place), place.sender)
             && pol.signers.iter().all(|(slot, signature)| {
                 self.statement(place.inst, pol.turn, slot, &SetTurnStatement {}, signature)
             })
@@ -159,7 +168,7 @@ impl Verifier {
     /// A certificate that a quorum acknowledged `cert.agree` for `cert.value`.
     pub(crate) fn agree_cert(&mut self, place: Place, cert: &AgreeCert) -> bool {
         let ack = AgreeAckStatement { value: cert.value, agree: cert.agree };
-        cert.signers.is_quorum(self.q(), place.sender)
+        cert.signers.is_quorum(self.q(place), place.sender)
             && cert.signers.iter().all(|(slot, signature)| {
                 self.statement(place.inst, cert.turn, slot, &ack, signature)
             })
@@ -167,7 +176,7 @@ impl Verifier {
 
     /// A read quorum of `turn`.
     pub(crate) fn reads(&mut self, place: Place, turn: Turn, reads: &ReadQuorum) -> bool {
-        reads.signers.is_quorum(self.q(), place.sender)
+        reads.signers.is_quorum(self.q(place), place.sender)
             && reads.signers.iter().all(|(slot, entry)| {
                 let ack = ReadAckStatement {
                     val_turn: entry.val_turn,
@@ -187,7 +196,7 @@ impl Verifier {
         value: Hash,
         acks: &WriteQuorum,
     ) -> bool {
-        acks.signers.is_quorum(self.q(), place.sender)
+        acks.signers.is_quorum(self.q(place), place.sender)
             && acks.signers.iter().all(|(slot, entry)| {
                 let (max_turn, max_pol) = (entry.max_turn, entry.max_pol);
                 let ack = WriteAckStatement { value, max_turn, max_pol, write: acks.write };
@@ -199,7 +208,7 @@ impl Verifier {
 
     /// A decision certificate of any turn.
     pub(crate) fn decision(&mut self, place: Place, cert: &DecisionCert) -> bool {
-        cert.signers.is_quorum(self.q(), place.sender)
+        cert.signers.is_quorum(self.q(place), place.sender)
             && cert.signers.iter().all(|(slot, entry)| {
                 let ack = WriteAckStatement {
                     value: cert.value,

@@ -9,7 +9,7 @@ use types::{Hash, Instance, Kind, Slot, Turn};
 impl Core {
     /// With q agree-acks the value may be written.
     pub(crate) fn lead_write(&mut self, no: Instance, turn: u32) {
-        let q = self.q;
+        let q = self.q(no);
         let Some(lead) = self.lead(no, turn) else { return };
         let Some(step) = &lead.agree else { return };
         if lead.write.is_some() || lead.agree_acks.len() < q {
@@ -152,7 +152,7 @@ impl Core {
         if max < Turn(turn) || max == TURN_NONE || m.max_pol.digest() != payload.max_pol {
             return Outcome::Fault(Fault::Malformed(Kind::WriteAck, "latest turn"));
         }
-        let null = max == Turn(0) && m.max_pol.is_null(self.q);
+        let null = max == Turn(0) && m.max_pol.is_null(self.q(no));
         if !null && m.max_pol.turn != max {
             return Outcome::Fault(Fault::Malformed(Kind::WriteAck, "latest turn"));
         }

@@ -47,6 +47,7 @@ const _: () = assert!(RESTORE_INSTANCES > bart_rsm::REPLAYED);
 /// The records of the newest instances and of the log's state, whatever the length of the log.
 fn newest_records(store: &impl Store) -> Result<Vec<Record>, Error> {
     let instance = |no| RecordKey::Instance(Instance(no)).to_bytes();
+    let epoch = |no| RecordKey::Epoch(Instance(no)).to_bytes();
     let body = |no, digest| RecordKey::Body(Instance(no), digest).to_bytes();
     let newest = store.last_key(Space::Log, instance(0)..=instance(u64::MAX))?;
     let newest = match newest.as_deref().map(RecordKey::from_bytes) {
@@ -57,6 +58,7 @@ fn newest_records(store: &impl Store) -> Result<Vec<Record>, Error> {
     let log = RecordKey::Log.to_bytes();
     let ranges = [
         log.clone()..=log,
+        epoch(0)..=epoch(u64::MAX),
         instance(first)..=instance(u64::MAX),
         body(first, Hash::ZERO)..=body(u64::MAX, Hash([255; 32])),
     ];

@@ -137,6 +137,33 @@ impl Roster {
     }
 }
 
+impl Encode for Roster {
+    fn encode(&self, out: &mut Writer) {
+        out.put(&self.group);
+        out.put(&self.epoch);
+        out.u16(self.quorum.f() as u16);
+        out.u8(match self.quorum.mode() {
+            Mode::Async => 0,
+            Mode::QuasiSync => 1,
+        });
+        out.list(&self.members);
+    }
+}
+
+impl Decode for Roster {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (group, epoch) = (input.get()?, input.get()?);
+        let f = usize::from(input.u16()?);
+        let mode = match input.u8()? {
+            0 => Mode::Async,
+            1 => Mode::QuasiSync,
+            _ => return Err(DecodeError::Malformed("quorum mode")),
+        };
+        let members = input.list("members", MEMBERS_MAX)?;
+        Self::new(group, epoch, f, mode, members).map_err(|_| DecodeError::Malformed("roster"))
+    }
+}
+
 impl Encode for Member {
     fn encode(&self, out: &mut Writer) {
         out.list(&self.identities);

@@ -5,8 +5,8 @@
 
 use super::{Pom, PomError};
 use crate::config::Rules;
+use crate::epoch::Schedule;
 use crate::message::{Value, ValueStatement, value_digest};
-use crate::schedule::Schedule;
 use crate::verify::{Place, Verifier};
 use std::sync::Arc;
 use types::{Hash, Header, Ident, Instance, Roster, Signed, SignedPayload, Slot, Turn};
@@ -24,8 +24,8 @@ impl Judge {
     /// A judge with the roster of one epoch.
     pub fn new(roster: &Roster) -> Self {
         let roster = Arc::new(roster.clone());
-        let verifier = Verifier::new(Arc::clone(&roster), Rules::default());
         let schedule = Schedule::new(&roster);
+        let verifier = Verifier::new(schedule.clone(), Rules::default());
         Self { roster, schedule, verifier, accused: (Slot(0), Ident(0)) }
     }
 

@@ -163,13 +163,13 @@ fn records_in_any_order_restore_the_same_member() {
     // Bodies newest first, each before its instance, so that no order of arrival helps.
     let mut mixed = forward.clone();
     mixed.sort_by_key(|record| match record.key {
-        RecordKey::Log => (u64::MAX, 0),
+        RecordKey::Log | RecordKey::Epoch(_) => (u64::MAX, 0),
         RecordKey::Instance(no) => (u64::MAX - no.0, 1),
         RecordKey::Body(no, _) => (u64::MAX - no.0, 0),
     });
     let mut paired = mixed.clone();
     paired.sort_by_key(|record| match record.key {
-        RecordKey::Log => (0, 0),
+        RecordKey::Log | RecordKey::Epoch(_) => (0, 0),
         RecordKey::Instance(no) => (u64::MAX - no.0, 0),
         RecordKey::Body(no, _) => (u64::MAX - no.0, 1),
     });

@@ -175,7 +175,11 @@ fn samples(n: u16) -> Vec<(&'static str, Message)> {
                 core: forge::signed(&roster, 1, inst, 1, show_decision),
                 cert: Arc::clone(&decision),
                 statement: Some(value.statement.clone()),
-                body: Padded::new(&body, config.show_decision_block(), &key(Kind::ShowDecision)),
+                body: Padded::new(
+                    &body,
+                    config.show_decision_block(config.roster.quorum()),
+                    &key(Kind::ShowDecision),
+                ),
             }),
         ),
         (
