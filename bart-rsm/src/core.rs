@@ -290,11 +290,9 @@ impl Core {
     }
 
     pub(crate) fn send(&mut self, to: Slot, message: Message) {
-        let now = self.now.mono;
-        if let Some(peer) = self.peer(to)
-            && peer.up
-        {
-            peer.resend_at = peer.resend_at.or(Some(now.plus(peer.backoff_ms)));
+        if self.is_up(to) {
+            self.note_sent(to, &message);
+            self.arm_dialer(to);
             self.out.push(Effect::Send { to, message });
         }
     }
@@ -311,6 +309,8 @@ impl Core {
             (_, Some(header)) => header.slot == from && header.epoch == epoch,
             (Message::Resume(resume), _) => resume.epoch == epoch,
             (Message::Catchup(catchup), _) => catchup.epoch == epoch,
+            (Message::Ping(ping), _) => ping.epoch == epoch,
+            (Message::Pong(pong), _) => pong.epoch == epoch,
             _ => false,
         };
         if !right {
@@ -320,16 +320,25 @@ impl Core {
             Message::Resume(resume) => self.on_resume(from, resume),
             Message::Catchup(catchup) => self.on_catchup(from, catchup),
             Message::Wake(wake) => self.on_wake(from, wake),
+            Message::Ping(ping) => self.on_ping(from, ping),
+            Message::Pong(pong) => self.on_pong(from, pong),
             gated => {
                 self.note_evidence(from, gated.inst());
                 self.accept(from, gated)
             }
         };
         match outcome {
-            Outcome::Done => self.heard_from(from),
+            Outcome::Done => {}
             Outcome::Park => self.park(from, message),
-            Outcome::Fault(fault) => self.fault(from, fault),
+            Outcome::Fault(fault) => {
+                let wrong = fault.is_misbehavior();
+                self.fault(from, fault);
+                if wrong {
+                    return;
+                }
+            }
         }
+        self.heard_from(from);
     }
 
     /// Delivers a gated message if its place is reached and its gate is open.
@@ -366,7 +375,11 @@ impl Core {
             Message::ShowDecision(m) => self.on_show_decision(from, m),
             Message::ReportDecision(m) => self.on_report(from, m),
             Message::Penance(m) => self.on_penance(from, m),
-            Message::Resume(_) | Message::Catchup(_) | Message::Wake(_) => Outcome::Done,
+            Message::Resume(_)
+            | Message::Catchup(_)
+            | Message::Wake(_)
+            | Message::Ping(_)
+            | Message::Pong(_) => Outcome::Done,
         };
         match outcome {
             Outcome::Done => {
