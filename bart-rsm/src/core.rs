@@ -309,11 +309,9 @@ impl Core {
     }
 
     pub(crate) fn send(&mut self, to: Slot, message: Message) {
-        let now = self.now.mono;
-        if let Some(peer) = self.peer(to)
-            && peer.up
-        {
-            peer.resend_at = peer.resend_at.or(Some(now.plus(peer.backoff_ms)));
+        if self.is_up(to) {
+            self.note_sent(to, &message);
+            self.arm_dialer(to);
             self.out.push(Effect::Send { to, message });
         }
     }
@@ -333,16 +331,25 @@ impl Core {
             Message::Resume(resume) => self.on_resume(from, resume),
             Message::Catchup(catchup) => self.on_catchup(from, catchup),
             Message::Wake(wake) => self.on_wake(from, wake),
+            Message::Ping(ping) => self.on_ping(from, ping),
+            Message::Pong(pong) => self.on_pong(from, pong),
             gated => {
                 self.note_evidence(from, gated.inst());
                 self.accept(from, gated)
             }
         };
         match outcome {
-            Outcome::Done => self.heard_from(from),
+            Outcome::Done => {}
             Outcome::Park => self.park(from, message),
-            Outcome::Fault(fault) => self.fault(from, fault),
+            Outcome::Fault(fault) => {
+                let wrong = fault.is_misbehavior();
+                self.fault(from, fault);
+                if wrong {
+                    return;
+                }
+            }
         }
+        self.heard_from(from);
     }
 
     /// Whether a message names its author and the epoch of its instance. Of instances whose epoch
@@ -353,6 +360,8 @@ impl Core {
             (_, Some(header)) if header.slot == from => header.epoch,
             (Message::Resume(resume), _) => resume.epoch,
             (Message::Catchup(catchup), _) => catchup.epoch,
+            (Message::Ping(ping), _) => ping.epoch,
+            (Message::Pong(pong), _) => pong.epoch,
             _ => return false,
         };
         let known = inst.0 < self.current.0.saturating_add(self.config.params.pipeline);
@@ -397,7 +406,11 @@ impl Core {
             Message::ShowDecision(m) => self.on_show_decision(from, m),
             Message::ReportDecision(m) => self.on_report(from, m),
             Message::Penance(m) => self.on_penance(from, m),
-            Message::Resume(_) | Message::Catchup(_) | Message::Wake(_) => Outcome::Done,
+            Message::Resume(_)
+            | Message::Catchup(_)
+            | Message::Wake(_)
+            | Message::Ping(_)
+            | Message::Pong(_) => Outcome::Done,
         };
         match outcome {
             Outcome::Done => {

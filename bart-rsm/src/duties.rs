@@ -13,7 +13,7 @@ use crate::inst::Inst;
 use crate::message::SetTurn;
 use crate::message::{Message, SetTurnStatement};
 use std::collections::BTreeSet;
-use types::{Instance, Slot, Turn};
+use types::{Instance, Kind, Slot, Turn};
 
 /// Instances that a peer may discharge in parallel.
 pub(crate) const BULK_WINDOW: u64 = 32;
@@ -218,6 +218,9 @@ impl Core {
         }
         let up = self.is_up(peer);
         if let Some(state) = self.peer(peer) {
+            if closed > before {
+                state.sent_at = state.sent_at.split_off(&(closed, Turn(0), Kind::Value));
+            }
             state.closed = closed;
             state.reopened = still.clone();
         }

@@ -47,6 +47,7 @@ mod record;
 mod repeat;
 mod residence;
 mod resume;
+mod roles;
 mod schedule;
 mod sender;
 mod set_turn;

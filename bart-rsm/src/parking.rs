@@ -98,7 +98,7 @@ impl Core {
                     continue;
                 };
                 match self.accept(from, &message) {
-                    Outcome::Done => self.heard_from(from),
+                    Outcome::Done => {}
                     Outcome::Park => {
                         if let Some(peer) = self.peer(from) {
                             peer.parking.put_back(key, message, size);

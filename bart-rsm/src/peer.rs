@@ -2,6 +2,7 @@
 
 use crate::parking::Parking;
 use crate::resume::CATCHUP_RUN;
+use crate::roles::SentKey;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Instance, Millis};
 
@@ -27,7 +28,14 @@ pub(crate) struct Peer {
     pub(crate) dropped: u64,
     /// Something was dropped since the last RESUME that we sent.
     pub(crate) need: bool,
+    /// How long the dialer waits for a valid frame.
     pub(crate) backoff_ms: u64,
+    /// The oldest instance in which something was outstanding when the dialer last heard of it.
+    pub(crate) stuck: Option<Instance>,
+    /// When each message that it is to answer left last; for the acceptor's repetitions.
+    pub(crate) sent_at: BTreeMap<SentKey, Millis>,
+    /// The dialer has said something since the link came up.
+    pub(crate) greeted: bool,
     pub(crate) resend_at: Option<Millis>,
     /// The highest instance that the peer is known to have entered.
     pub(crate) evidence: Instance,
@@ -60,7 +68,10 @@ impl Peer {
             parking: Parking::default(),
             dropped: 0,
             need: false,
-            backoff_ms: gamma_ms,
+            backoff_ms: 2 * gamma_ms,
+            stuck: None,
+            sent_at: BTreeMap::new(),
+            greeted: false,
             resend_at: None,
             evidence: Instance(0),
             woke: None,
@@ -131,7 +142,8 @@ impl Peer {
     pub(crate) fn without_clock(&mut self) {
         let new = Self::new(0);
         (self.backoff_ms, self.tokens, self.refilled) = (0, new.tokens, new.refilled);
-        (self.resend_at, self.asked) = (None, None);
+        (self.resend_at, self.asked, self.stuck) = (None, None, None);
+        self.sent_at.clear();
         self.resumes.clear();
     }
 

@@ -1,30 +1,18 @@
 //! Repetition: what is outstanding, and last steps that nothing answers (specification 4.2, 4.3).
 //!
-//! Guarantees: what was sent and not answered is sent again, with a growing delay while the peer
-//! says nothing. Bounds: one window of instances a peer, and what a peer asks for again has a rate.
+//! Guarantees: what was sent and not answered is sent again when `roles.rs` says so. Bounds: one window of instances a peer, and what a peer asks for again has a rate.
 
 use crate::core::Core;
 use crate::duties::BULK_WINDOW;
 use crate::effect::Duty;
 use crate::message::*;
-use types::{Instance, Millis, Slot};
+use types::{Instance, Kind, Slot, Turn};
 
 impl Core {
     /// Whether one more repetition for a peer is within its rate.
     pub(crate) fn repeat_allowed(&mut self, from: Slot) -> bool {
         let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
         self.peer(from).is_some_and(|peer| peer.take_token(now, gamma))
-    }
-
-    /// A valid message resets the back-off.
-    pub(crate) fn heard_from(&mut self, from: Slot) {
-        let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
-        if let Some(peer) = self.peer(from)
-            && peer.up
-        {
-            peer.backoff_ms = gamma;
-            peer.resend_at = Some(now.plus(gamma));
-        }
     }
 
     /// The gate towards a peer opened: what it sent too early and we dropped is due again.
@@ -34,48 +22,34 @@ impl Core {
         }
     }
 
-    /// Whether an answer by `peer` is missing, or a decided instance is still open with it.
-    fn is_outstanding(&self, peer: Slot) -> bool {
-        let Some(state) = self.peer_ref(peer) else { return false };
+    /// The first instance in which an answer by `peer` is missing, or that is decided and still open
+    /// with it.
+    pub(crate) fn first_outstanding(&self, peer: Slot) -> Option<Instance> {
+        let state = self.peer_ref(peer)?;
         let old = state.reopened.iter().filter_map(|no| self.insts.get_key_value(no));
-        old.chain(self.insts.range(state.closed..=self.last_entered())).any(|(no, inst)| {
+        let mut open = old.chain(self.insts.range(state.closed..=self.last_entered()));
+        let first = open.find(|(no, inst)| {
             let mut found = false;
             self.each_duty(peer, inst, &mut |_, duty| {
                 found |= match duty {
-                    _ if *no < self.current => true,
-                    Duty::SenderTurn => inst.turns.get(&0).is_some_and(|turn| turn.stage > 1),
+                    _ if **no < self.current => true,
+                    // An idle sender may wait for as long as the turn's timer runs.
+                    Duty::SenderTurn => {
+                        inst.started > 0 || inst.turns.get(&0).is_some_and(|turn| turn.stage > 1)
+                    }
                     Duty::Report => false,
                     _ => true,
                 };
             });
             found
-        })
+        });
+        first.map(|(no, _)| *no)
     }
 
-    pub(crate) fn resend_due(&mut self, now: Millis) {
-        let max = self.config.params.resend_max_ms;
-        for peer in self.others() {
-            if self.peer_ref(peer).and_then(|state| state.resend_at).is_none_or(|at| at > now) {
-                continue;
-            }
-            let outstanding = self.is_outstanding(peer);
-            if let Some(state) = self.peer(peer) {
-                state.resend_at = None;
-                if outstanding {
-                    state.backoff_ms = state.backoff_ms.saturating_mul(2).min(max);
-                    state.resend_at = Some(now.plus(state.backoff_ms));
-                }
-            }
-            if outstanding {
-                self.send_resume(peer);
-                self.resend_outstanding(peer);
-            }
-        }
-    }
-
-    /// Repeats our last message of every conversation in which the peer has to move.
-    pub(crate) fn resend_outstanding(&mut self, peer: Slot) {
-        let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return };
+    /// Repeats our last message of every conversation in which the peer has to move; whether there
+    /// was one.
+    pub(crate) fn resend_outstanding(&mut self, peer: Slot) -> bool {
+        let Some(closed) = self.peer_ref(peer).map(|state| state.closed) else { return false };
         let last = self.last_entered().min(Instance(closed.0.saturating_add(BULK_WINDOW)));
         let mut places: Vec<Instance> = self
             .peer_ref(peer)
@@ -83,9 +57,11 @@ impl Core {
             .unwrap_or_default();
         places.extend(self.insts.range(closed..=last).map(|(no, _)| *no));
         places.extend(self.window().filter(|no| *no > last));
+        let before = self.out.len();
         for no in places {
             self.resend_instance(peer, no);
         }
+        self.out.len() > before
     }
 
     fn resend_instance(&mut self, peer: Slot, no: Instance) {
@@ -107,22 +83,30 @@ impl Core {
             })
             .map(|(turn, state)| (*turn, state.stage))
             .collect();
+        let old = |core: &Self, turn: u32, kind| core.may_repeat(peer, &(no, Turn(turn), kind));
         for (turn, step) in steps {
-            if let Some(message) = self.step_message(peer, no, turn, step) {
+            let kind = [Kind::Read, Kind::Agree, Kind::Write, Kind::ShowQuorum]
+                .get(usize::from(step.saturating_sub(1)));
+            if kind.is_some_and(|kind| old(self, turn, *kind))
+                && let Some(message) = self.step_message(peer, no, turn, step)
+            {
                 self.send(peer, message);
             }
         }
         for (turn, stage) in answers {
             // READ may overtake a lost SET_TURN, and its leader waits for both.
             if turn > 0
+                && old(self, turn, Kind::SetTurn)
                 && let Some(core) = self.sign(no, turn, SetTurnStatement {})
             {
                 self.send(peer, Message::SetTurn(SetTurn { core }));
             }
             match stage {
-                1 if turn > 0 => self.send_read_ack(peer, no, turn),
-                2 => self.send_agree_ack(peer, no, turn),
-                3 => self.send_write_ack(peer, no, turn),
+                1 if turn > 0 && old(self, turn, Kind::ReadAck) => {
+                    self.send_read_ack(peer, no, turn)
+                }
+                2 if old(self, turn, Kind::AgreeAck) => self.send_agree_ack(peer, no, turn),
+                3 if old(self, turn, Kind::WriteAck) => self.send_write_ack(peer, no, turn),
                 _ => {}
             }
         }

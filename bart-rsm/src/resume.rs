@@ -35,13 +35,17 @@ impl Core {
         if peer == self.me || !self.epoch(self.current).roster.is_live(peer) {
             return;
         }
-        let gamma = self.config.params.gamma_ms;
+        let (backoff, dials) = (self.first_backoff(), self.dials(peer));
         let Some(state) = self.peer(peer) else { return };
         state.up = true;
         state.fresh = true;
-        state.backoff_ms = gamma;
-        self.send_resume(peer);
-        self.resend_outstanding(peer);
+        state.greeted = false;
+        state.backoff_ms = backoff;
+        state.sent_at.clear();
+        if dials {
+            self.send_resume(peer);
+            self.resend_outstanding(peer);
+        }
         if let Some(no) =
             self.woke.filter(|no| self.current < self.awake_until && *no == self.current)
             && let Some(core) = self.sign(no, 0, WakeStatement {})
@@ -63,13 +67,18 @@ impl Core {
 
     /// Tells a peer where we stand.
     pub(crate) fn send_resume(&mut self, to: Slot) {
-        let frontier = self.frontier(to);
+        let standing = self.standing(to);
         if let Some(state) = self.peer(to) {
             state.need = false;
         }
+        self.send(to, Message::Resume(standing));
+    }
+
+    /// Where we stand towards a peer.
+    pub(crate) fn standing(&self, peer: Slot) -> Resume {
         let undecided = self.current;
         let epoch = self.epoch(undecided).roster.epoch();
-        self.send(to, Message::Resume(Resume { epoch, undecided, frontier }));
+        Resume { epoch, undecided, frontier: self.frontier(peer) }
     }
 
     /// The first instance in which `peer` owes us something.
@@ -81,8 +90,16 @@ impl Core {
             .unwrap_or(self.current)
     }
 
-    /// P4: where a peer stands.
+    /// P4: the peer misses something, however young.
     pub(crate) fn on_resume(&mut self, from: Slot, m: &Resume) -> Outcome {
+        if let Some(peer) = self.peer(from) {
+            peer.sent_at.clear();
+        }
+        self.on_standing(from, m)
+    }
+
+    /// Where a peer stands: what it lacks is sent again.
+    pub(crate) fn on_standing(&mut self, from: Slot, m: &Resume) -> Outcome {
         let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
         let (current, floor) = (self.current, self.floor);
         self.note_evidence(from, self.entered_at_least(m.undecided));

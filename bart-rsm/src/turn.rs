@@ -25,6 +25,7 @@ impl Core {
         for peer in self.others() {
             self.dirty_peers.insert(peer);
         }
+        self.arm_dialers();
         if self.batch.has_queued() {
             self.wake_others();
         }
@@ -123,6 +124,7 @@ impl Core {
         if !inst.is_decided() && inst.started == turn {
             self.start_upto(no, turn + 1);
         }
+        self.arm_dialers();
     }
 
     /// Whether a proposal that waits until `at` goes out now.

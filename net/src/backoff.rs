@@ -1,24 +1,37 @@
 //! Waiting time between dial attempts (section 4.3): first, doubling, capped, with jitter.
 //!
+//! A burst of quick attempts comes before the first waiting time, so that members that start or
+//! restart one after the other find each other soon; the doubling merely begins further down.
+//!
 //! Guarantees: a delay is between 3/4 and 5/4 of the nominal value and never 0, so that peers
-//! that lost one member together do not all redial it in the same moment.
+//! that lost one member together do not all redial it in the same moment. Bounds: [`QUICK_STEPS`]
+//! quick attempts, and a new burst no earlier than `first` after the last one began: a peer that
+//! accepts and closes does not get more.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// Attempts before the waiting time reaches `first`.
+const QUICK_STEPS: u32 = 6;
 
 pub(crate) struct Backoff {
     first: Duration,
     max: Duration,
     nominal: Duration,
+    burst: Instant,
 }
 
 impl Backoff {
-    pub(crate) fn new(first: Duration, max: Duration) -> Self {
-        Self { first, max, nominal: first }
+    pub(crate) fn new(first: Duration, max: Duration, now: Instant) -> Self {
+        let quick = first / 2u32.pow(QUICK_STEPS);
+        Self { first, max, nominal: quick, burst: now }
     }
 
     /// To call after a finished handshake.
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, now: Instant) {
         self.nominal = self.first;
+        if now.duration_since(self.burst) >= self.first {
+            *self = Self::new(self.first, self.max, now);
+        }
     }
 
     /// The time to wait now; the next one is twice as long, up to the cap.
@@ -47,17 +60,33 @@ fn random_byte() -> u8 {
 mod tests {
     use super::*;
 
+    fn check(delay: Duration, nominal: Duration) {
+        assert!(delay >= nominal * 3 / 4 && delay <= nominal * 5 / 4, "{delay:?} for {nominal:?}");
+    }
+
     #[test]
-    fn backoff_repeated_doubles_to_cap_and_resets() {
-        let (first, max) = (Duration::from_secs(60), Duration::from_secs(600));
-        let mut backoff = Backoff::new(first, max);
-        for nominal in [60, 120, 240, 480, 600, 600] {
-            let delay = backoff.next();
-            assert!(delay >= Duration::from_secs(nominal) * 3 / 4, "{delay:?} for {nominal}");
-            assert!(delay <= Duration::from_secs(nominal) * 5 / 4, "{delay:?} for {nominal}");
+    fn backoff_repeated_is_quick_first_then_doubles_to_the_cap() {
+        let (first, max) = (Duration::from_secs(64), Duration::from_secs(600));
+        let now = Instant::now();
+        let mut backoff = Backoff::new(first, max, now);
+        for nominal in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600] {
+            check(backoff.next(), Duration::from_secs(nominal));
         }
-        backoff.reset();
-        assert!(backoff.next() <= first * 5 / 4);
+    }
+
+    #[test]
+    fn backoff_reset_too_early_starts_at_the_first_step_without_a_burst() {
+        let (first, max) = (Duration::from_secs(64), Duration::from_secs(600));
+        let now = Instant::now();
+        let mut backoff = Backoff::new(first, max, now);
+        for _ in 0..10 {
+            backoff.reset(now);
+            check(backoff.next(), first);
+        }
+        backoff.reset(now + first);
+        check(backoff.next(), Duration::from_secs(1));
+        backoff.reset(now + first);
+        check(backoff.next(), first);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub struct NetConfig {
     pub upload_limit: Option<NonZeroU64>,
     /// Bulk bytes received per second, all peers together. Default: no limit.
     pub download_limit: Option<NonZeroU64>,
-    /// First redial after a lost link or a failed attempt. Default 60 s, twice the `Gamma` of
+    /// First waiting time of the redial back-off. Default 60 s, twice the `Gamma` of
     /// section 4.3; it doubles up to `redial_max` and falls back after a finished handshake.
     pub redial_first: Duration,
     /// Longest time between redials. Default 10 min (section 4.3).

@@ -1,7 +1,7 @@
 //! The dialer's side: connect, say hello, run the link, wait, again (section 4.3).
 //!
 //! Guarantees: one attempt at a time per peer and class; the waiting time doubles up to the cap
-//! and falls back after a finished hello. A changed address is tried at once; an answer on the
+//! and falls back after a finished hello; a burst of quick attempts comes first (`backoff.rs`). A changed address is tried at once; an answer on the
 //! other class cuts the waiting down to the first step.
 
 use std::sync::Arc;
@@ -16,7 +16,8 @@ use crate::peer::{Class, PeerState};
 use crate::transport::{Stream, TransportError};
 
 pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<PeerState>, class: Class) {
-    let mut backoff = Backoff::new(shared.config.redial_first, shared.config.redial_max);
+    let (first, max) = (shared.config.redial_first, shared.config.redial_max);
+    let mut backoff = Backoff::new(first, max, now());
     while peer.end.reason().is_none() {
         let attempt = tokio::select! {
             attempt = connect(&shared, &peer, class) => attempt,
@@ -24,7 +25,7 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<PeerState>, class: Class)
         };
         match attempt {
             Ok((stream, theirs)) => {
-                backoff.reset();
+                backoff.reset(now());
                 link::run(&shared, &peer, class, stream, &theirs).await;
             }
             Err(DialError::Hello(error)) => link::hello_failed(&peer, Some(class), &error),
@@ -42,6 +43,10 @@ pub(crate) async fn run(shared: Arc<Shared>, peer: Arc<PeerState>, class: Class)
     }
 }
 
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
 /// Waits until the next attempt is due; false if there shall be none.
 async fn pause(peer: &PeerState, class: Class, backoff: &mut Backoff) -> bool {
     let lane = peer.lane(class);
@@ -50,11 +55,11 @@ async fn pause(peer: &PeerState, class: Class, backoff: &mut Backoff) -> bool {
         tokio::select! {
             () = tokio::time::sleep_until(due) => return true,
             () = lane.wake.notified() => {
-                backoff.reset();
+                backoff.reset(now());
                 return true;
             }
             () = lane.hint.notified() => {
-                backoff.reset();
+                backoff.reset(now());
                 due = due.min(Instant::now() + backoff.next());
             }
             _ = peer.end.closed() => return false,

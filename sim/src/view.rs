@@ -24,6 +24,8 @@ pub const KINDS: &[Kind] = &[
     Kind::Resume,
     Kind::Catchup,
     Kind::Wake,
+    Kind::Ping,
+    Kind::Pong,
 ];
 
 /// A statement that its author signed.
@@ -85,7 +87,9 @@ pub fn own_statements(author: Slot, message: &Message) -> Vec<Statement> {
         Message::ReportDecision(m) => vec![statement(&m.core)],
         Message::Penance(m) => vec![statement(&m.core)],
         Message::Wake(m) => vec![statement(&m.core)],
-        Message::Resume(_) | Message::Catchup(_) => Vec::new(),
+        Message::Resume(_) | Message::Catchup(_) | Message::Ping(_) | Message::Pong(_) => {
+            Vec::new()
+        }
     };
     found.retain(|statement| statement.header.slot == author);
     found
@@ -183,6 +187,12 @@ pub fn describe(message: &Message) -> String {
             format!("catchup: {} was decided in turn {}", name(&m.cert.value), m.cert.turn.0)
         }
         Message::Wake(_) => "wake".to_owned(),
+        Message::Ping(m) => {
+            format!("ping: undecided from {}, owed from {}", m.undecided.0, m.frontier.0)
+        }
+        Message::Pong(m) => {
+            format!("pong: undecided from {}, owed from {}", m.undecided.0, m.frontier.0)
+        }
     };
     format!("[instance {inst} turn {turn}] {what}")
 }

@@ -65,6 +65,10 @@ kinds! {
     Catchup = 14,
     /// A member with commands asks idle senders to hurry.
     Wake = 15,
+    /// The member that dials asks a silent peer.
+    Ping = 16,
+    /// The answer of a peer that has nothing to repeat.
+    Pong = 17,
     /// An owner's promise and instruction about one chunk.
     StoreInfo = 32,
     /// A storer holds a chunk.

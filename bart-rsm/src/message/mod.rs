@@ -21,7 +21,7 @@ pub use cert::{
 };
 pub use pad::{PadKey, Padded};
 pub use show::{ReportDecision, ShowDecision, ShowQuorum};
-pub use side::{Catchup, Penance, Resume, Wake};
+pub use side::{Catchup, Penance, Ping, Pong, Resume, Wake};
 pub use statement::*;
 pub use turn::{Read, ReadAck, SetTurn};
 pub use value::{Value, null_digest, value_digest};
@@ -62,10 +62,14 @@ pub enum Message {
     Catchup(Catchup),
     /// Nobody should idle.
     Wake(Wake),
+    /// The dialer asks a silent peer.
+    Ping(Ping),
+    /// The peer has nothing to repeat.
+    Pong(Pong),
 }
 
 impl Message {
-    /// The header of the author's own statement; none for RESUME and CATCHUP.
+    /// The header of the author's own statement; none for what the link alone authenticates.
     pub fn header(&self) -> Option<&Header> {
         Some(match self {
             Message::SetTurn(m) => &m.core.header,
@@ -81,7 +85,9 @@ impl Message {
             Message::ReportDecision(m) => &m.core.header,
             Message::Penance(m) => &m.core.header,
             Message::Wake(m) => &m.core.header,
-            Message::Resume(_) | Message::Catchup(_) => return None,
+            Message::Resume(_) | Message::Catchup(_) | Message::Ping(_) | Message::Pong(_) => {
+                return None;
+            }
         })
     }
 
@@ -90,6 +96,8 @@ impl Message {
         match self {
             Message::Resume(_) => Kind::Resume,
             Message::Catchup(_) => Kind::Catchup,
+            Message::Ping(_) => Kind::Ping,
+            Message::Pong(_) => Kind::Pong,
             other => other.header().map_or(Kind::Resume, |header| header.kind),
         }
     }
@@ -99,6 +107,8 @@ impl Message {
         match self {
             Message::Resume(resume) => resume.undecided,
             Message::Catchup(catchup) => catchup.inst,
+            Message::Ping(ping) => ping.undecided,
+            Message::Pong(pong) => pong.undecided,
             other => other.header().map_or(Instance(0), |header| header.inst),
         }
     }
@@ -132,6 +142,8 @@ impl Encode for Message {
             Message::Resume(m) => out.put(m),
             Message::Catchup(m) => out.put(m),
             Message::Wake(m) => out.put(m),
+            Message::Ping(m) => out.put(m),
+            Message::Pong(m) => out.put(m),
         }
     }
 }
@@ -155,6 +167,8 @@ impl Decode for Message {
             Kind::Resume => Message::Resume(input.get()?),
             Kind::Catchup => Message::Catchup(input.get()?),
             Kind::Wake => Message::Wake(input.get()?),
+            Kind::Ping => Message::Ping(input.get()?),
+            Kind::Pong => Message::Pong(input.get()?),
             _ => return Err(DecodeError::Malformed("message kind")),
         })
     }
@@ -165,7 +179,7 @@ impl Decode for Message {
 fn peek(input: &Reader<'_>) -> Result<(Kind, Turn), DecodeError> {
     let mut ahead = input.fork();
     let kind: Kind = ahead.get()?;
-    if matches!(kind, Kind::Resume | Kind::Catchup) {
+    if matches!(kind, Kind::Resume | Kind::Catchup | Kind::Ping | Kind::Pong) {
         return Ok((kind, Turn(0)));
     }
     ahead.raw(4 + 8)?;

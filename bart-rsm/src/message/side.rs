@@ -1,6 +1,6 @@
-//! Messages outside the turns: PENANCE, RESUME, CATCHUP and WAKE.
+//! Messages outside the turns: PENANCE, RESUME, CATCHUP, WAKE, PING and PONG.
 //!
-//! RESUME and CATCHUP carry no signature of their own: the link authenticates the author, and a
+//! RESUME, PING, PONG and CATCHUP carry no signature of their own: the link authenticates the author, and a
 //! CATCHUP proves itself by its decision certificate.
 
 use super::cert::DecisionCert;
@@ -23,18 +23,6 @@ impl std::fmt::Debug for Penance {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(out, "Penance({:?}, {} bytes)", self.core.payload.count, self.pad.len())
     }
-}
-
-/// RESUME: where the author stands. It asks for decisions from `undecided` on, and for everything
-/// outstanding towards the author from `frontier` on (it is also the NEED hint of 4.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Resume {
-    /// Roster version.
-    pub epoch: Epoch,
-    /// The first instance that the author has not decided.
-    pub undecided: Instance,
-    /// The first instance in which the addressee owes the author something.
-    pub frontier: Instance,
 }
 
 /// CATCHUP: one decision with its proof and body.
@@ -70,25 +58,54 @@ impl Decode for Penance {
     }
 }
 
+macro_rules! standing {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct $name {
+            /// Roster version.
+            pub epoch: Epoch,
+            /// The first instance that the author has not decided.
+            pub undecided: Instance,
+            /// The first instance in which the addressee owes the author something.
+            pub frontier: Instance,
+        }
+
+        impl Encode for $name {
+            fn encode(&self, out: &mut Writer) {
+                out.put(&Kind::$name);
+                out.put(&self.epoch);
+                out.put(&self.undecided);
+                out.put(&self.frontier);
+            }
+        }
+
+        impl Decode for $name {
+            fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+                expect_kind(input, Kind::$name)?;
+                Ok(Self { epoch: input.get()?, undecided: input.get()?, frontier: input.get()? })
+            }
+        }
+    };
+}
+
+standing! {
+    /// RESUME: where the author stands. It asks for decisions from `undecided` on, and for everything
+    /// outstanding towards the author from `frontier` on (it is also the NEED hint of 4.4).
+    Resume
+}
+standing! {
+    /// PING: the dialer expects something and has nothing to repeat (4.3).
+    Ping
+}
+standing! {
+    /// PONG: the acceptor has nothing to repeat either.
+    Pong
+}
+
 fn expect_kind(input: &mut Reader<'_>, kind: Kind) -> Result<(), DecodeError> {
     let got: Kind = input.get()?;
     if got == kind { Ok(()) } else { Err(DecodeError::Malformed("message kind")) }
-}
-
-impl Encode for Resume {
-    fn encode(&self, out: &mut Writer) {
-        out.put(&Kind::Resume);
-        out.put(&self.epoch);
-        out.put(&self.undecided);
-        out.put(&self.frontier);
-    }
-}
-
-impl Decode for Resume {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        expect_kind(input, Kind::Resume)?;
-        Ok(Self { epoch: input.get()?, undecided: input.get()?, frontier: input.get()? })
-    }
 }
 
 impl Encode for Catchup {

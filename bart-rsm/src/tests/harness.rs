@@ -421,6 +421,8 @@ pub(crate) fn core_digest(message: &Message) -> Hash {
         Message::ReportDecision(m) => m.core.digest(),
         Message::Penance(m) => m.core.digest(),
         Message::Wake(m) => m.core.digest(),
-        Message::Resume(_) | Message::Catchup(_) => Hash::ZERO,
+        Message::Resume(_) | Message::Catchup(_) | Message::Ping(_) | Message::Pong(_) => {
+            Hash::ZERO
+        }
     }
 }

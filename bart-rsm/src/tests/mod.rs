@@ -10,4 +10,5 @@ pub(crate) mod harness;
 mod honest;
 mod pipeline;
 mod pom;
+mod roles;
 mod turns;
