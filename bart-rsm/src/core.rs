@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::config::{Config, ConfigError, Now};
+use crate::costs::Costs;
 use crate::effect::{Alarm, Duty, Effect, Fault, Input, Stats, Step};
 use crate::epoch::{Epoch, Schedule};
 use crate::inst::Inst;
@@ -11,10 +12,11 @@ use crate::record::{LogRecord, Record, RecordKey, body_record, inst_record};
 use crate::residence::Load;
 use crate::sign_once::{Refused, SignOnce};
 use crate::time::LogState;
+use crate::untimely::Marks;
 use crate::verify::{Place, Verifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use types::{Hash, Instance, Millis, SecretKey, Signed, SignedPayload, Slot, Stamp, Turn};
+use types::{Hash, Instance, Millis, Quorum, SecretKey, Signed, SignedPayload, Slot, Stamp, Turn};
 
 /// Rounds of sending and retrying in one step; each round needs progress, so this is never reached.
 const ROUNDS_MAX: usize = 10_000;
@@ -36,6 +38,8 @@ pub(crate) enum Outcome {
 pub struct Core {
     pub(crate) config: Config,
     pub(crate) me: Slot,
+    /// Pads and fees, by the size of the roster.
+    pub(crate) costs: Vec<(Quorum, Costs)>,
     /// The roster of every instance.
     pub(crate) schedule: Schedule,
     pub(crate) signer: SignOnce,
@@ -56,6 +60,12 @@ pub struct Core {
     pub(crate) entered_at: Millis,
     pub(crate) awake_until: Instance,
     pub(crate) woke: Option<Instance>,
+    /// Whom we found untimely.
+    pub(crate) marks: Marks,
+    /// Led turns that are not judged yet.
+    pub(crate) unjudged: BTreeSet<(Instance, u32)>,
+    /// Where we started: our timers say nothing about others there.
+    pub(crate) judge_after: Instance,
     pub(crate) loads: BTreeMap<Instance, Load>,
     pub(crate) asks: crate::resume::Asks,
     pub(crate) alarmed: bool,
@@ -72,6 +82,8 @@ pub struct Core {
     pub(crate) durable_log: LogState,
     /// The first instance on disk; what is below was closed by everybody and erased.
     pub(crate) floor: Instance,
+    /// The marks of the last durable record.
+    pub(crate) durable_marks: Marks,
     /// Instances whose cursors changed since their record was written.
     pub(crate) unsaved: BTreeSet<Instance>,
     pub(crate) dirty_insts: BTreeSet<Instance>,
@@ -89,6 +101,7 @@ impl Core {
         let zero = Millis(0);
         Ok(Self {
             me,
+            costs: vec![(roster.quorum(), config.costs(roster.quorum()))],
             signer,
             verifier: Verifier::new(schedule.clone(), config.rules),
             schedule,
@@ -104,6 +117,9 @@ impl Core {
             entered_at: zero,
             awake_until: Instance(0),
             woke: None,
+            marks: Marks::new(slots),
+            unjudged: BTreeSet::new(),
+            judge_after: Instance(0),
             loads: BTreeMap::new(),
             asks: Default::default(),
             alarmed: false,
@@ -116,6 +132,7 @@ impl Core {
             reopened: false,
             durable_log: LogState::new(slots),
             floor: Instance(0),
+            durable_marks: Marks::new(slots),
             unsaved: BTreeSet::new(),
             dirty_insts: BTreeSet::new(),
             dirty_peers: SlotSet::default(),
@@ -133,6 +150,7 @@ impl Core {
             self.entered = self.current;
             self.entered_at = now.mono;
             self.enter_window();
+            self.judge_after = self.last_entered();
             self.settle();
         }
         self.finish()
@@ -219,6 +237,21 @@ impl Core {
     /// The quorum size of an instance.
     pub(crate) fn q(&self, inst: Instance) -> usize {
         self.schedule.quorum(inst).size()
+    }
+
+    /// Pads and fees in an instance.
+    pub(crate) fn costs(&self, inst: Instance) -> Costs {
+        let quorum = self.schedule.quorum(inst);
+        let known = self.costs.iter().find(|(of, _)| *of == quorum);
+        known.map_or_else(|| self.config.costs(quorum), |(_, costs)| *costs)
+    }
+
+    /// Computes the pads and fees of an instance's roster, once a size.
+    pub(crate) fn know_costs(&mut self, inst: Instance) {
+        let quorum = self.schedule.quorum(inst);
+        if !self.costs.iter().any(|(of, _)| *of == quorum) {
+            self.costs.push((quorum, self.config.costs(quorum)));
+        }
     }
 
     /// The slots of an instance, expelled ones included: the length of every vector.
@@ -455,7 +488,9 @@ impl Core {
             // log itself may not run ahead of the instances, so this record keeps its old state.
             let last = self.durable_log.next;
             let closed = self.peers.iter().map(|peer| peer.all_closed().min(last)).collect();
-            let record = LogRecord { log: self.durable_log.clone(), closed, floor: self.floor };
+            let (log, floor) = (self.durable_log.clone(), self.floor);
+            let marks = self.durable_marks.counters().to_vec();
+            let record = LogRecord { log, closed, floor, marks };
             effects.push(Effect::Persist(record.to_record()));
         }
         let bodies = std::mem::take(&mut self.new_bodies);
@@ -468,6 +503,7 @@ impl Core {
         }
         if std::mem::take(&mut self.save_log) {
             self.durable_log = self.log.clone();
+            self.durable_marks = self.marks.clone();
             effects.push(Effect::Persist(self.log_record().to_record()));
         }
         effects.append(&mut self.out);
@@ -476,7 +512,8 @@ impl Core {
 
     pub(crate) fn log_record(&self) -> LogRecord {
         let closed = self.peers.iter().map(|peer| peer.all_closed()).collect();
-        LogRecord { log: self.log.clone(), closed, floor: self.floor }
+        let marks = self.marks.counters().to_vec();
+        LogRecord { log: self.log.clone(), closed, floor: self.floor, marks }
     }
 
     /// Writes a body once, before the instance's record names it.

@@ -75,9 +75,13 @@ impl Core {
         if !std::mem::replace(&mut peer.greeted, true) {
             // Whatever the old link lost is repeated at once, as the dialer does.
             peer.sent_at.clear();
+            peer.latency.forget();
             self.send_resume(from);
             self.resend_outstanding(from);
         } else if self.has_old(from) {
+            if let Some(peer) = self.peer(from) {
+                peer.latency.forget();
+            }
             self.resend_outstanding(from);
         }
     }
@@ -120,6 +124,9 @@ impl Core {
                     state.backoff_ms = state.backoff_ms.saturating_mul(2).min(max);
                     state.resend_at = Some(now.plus(state.backoff_ms));
                 }
+            }
+            if let Some(state) = self.peer(peer).filter(|_| outstanding) {
+                state.latency.forget();
             }
             if outstanding && !self.resend_outstanding(peer) {
                 self.send_ping(peer);

@@ -1,7 +1,6 @@
-//! Who leads, and how long a turn waits (specification 3.7, 5.1, 5.3; issue T28).
+//! Who leads, and how long an idle sender waits (specification 5.1, 5.3; issue T28).
 
 use crate::config::Params;
-use types::limits::TURN_EXPONENT_MAX;
 
 /// Who leads, as a place among `live` slots whose sender has place `sender`: the sender in turn 0,
 /// then the non-senders in order; the next sender leads last.
@@ -11,11 +10,6 @@ pub(crate) fn leader_place(live: usize, sender: usize, turn: u32) -> usize {
         _ if live < 2 => sender,
         _ => (sender + 1 + turn as usize % (live - 1)) % live,
     }
-}
-
-/// How long a turn may take before the next starts, without the pace of idle senders.
-pub(crate) fn turn_timeout_ms(params: &Params, turn: u32) -> u64 {
-    params.t0_min_ms.saturating_mul(1 << turn.min(TURN_EXPONENT_MAX))
 }
 
 /// How long an idle sender waits after `idle` consecutive empty proposals.
@@ -53,13 +47,5 @@ mod tests {
         let params = Params::default();
         let paces: Vec<_> = (0..9).map(|round| pace_ms(&params, round * 5, 5)).collect();
         assert_eq!(paces, [0, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
-    }
-
-    #[test]
-    fn turn_timeout_doubles_up_to_the_cap() {
-        let params = Params::default();
-        assert_eq!(turn_timeout_ms(&params, 0), 10_000);
-        assert_eq!(turn_timeout_ms(&params, 3), 80_000);
-        assert_eq!(turn_timeout_ms(&params, 60), 10_240_000);
     }
 }
