@@ -59,6 +59,7 @@ pub struct Core {
     pub(crate) woke: Option<Instance>,
     pub(crate) loads: BTreeMap<Instance, Load>,
     pub(crate) asks: crate::resume::Asks,
+    pub(crate) collector: crate::pom::Collector,
     pub(crate) alarmed: bool,
     pub(crate) running: bool,
     // What this step collects.
@@ -109,6 +110,7 @@ impl Core {
             woke: None,
             loads: BTreeMap::new(),
             asks: Default::default(),
+            collector: Default::default(),
             alarmed: false,
             running: false,
             out: Vec::new(),
@@ -368,6 +370,7 @@ impl Core {
             Message::Penance(m) => self.on_penance(from, m),
             Message::Resume(_) | Message::Catchup(_) | Message::Wake(_) => Outcome::Done,
         };
+        self.inspect(from, message, &outcome);
         match outcome {
             Outcome::Done => {
                 self.touch(inst);
@@ -405,6 +408,7 @@ impl Core {
 
     /// Orders the collected effects: bodies, instances and log before everything that depends on them.
     fn finish(&mut self) -> Step {
+        self.collect_evidence();
         let mut effects = Vec::new();
         if std::mem::take(&mut self.reopened) {
             // A closed mark that outlives its instance's new steps would settle them unanswered. The

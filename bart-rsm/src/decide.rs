@@ -40,6 +40,7 @@ impl Core {
         inst.tau = self.log.tau;
         self.save.insert(no);
         self.save_log = true;
+        self.check_listings(no, sender, proposal.as_deref());
         self.out.push(Effect::Apply { inst: no, sender, proposal, tau: self.log.tau });
         for ticket in self.batch.decided(no, digest) {
             self.out.push(Effect::Committed { ticket, inst: no });

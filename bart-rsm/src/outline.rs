@@ -44,6 +44,7 @@ impl Core {
         plain.signer.forget_count();
         plain.peers.iter_mut().for_each(crate::peer::Peer::without_clock);
         plain.asks = Default::default();
+        plain.collector = Default::default();
         plain.now.mono = Millis(0);
         plain.entered_at = Millis(0);
         plain.timers.values_mut().for_each(|(_, at)| *at = Millis(0));
