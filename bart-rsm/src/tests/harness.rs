@@ -12,9 +12,6 @@ pub(crate) const LATENCY_MS: u64 = 5;
 /// The wall clock at virtual time 0.
 pub(crate) const EPOCH_MS: u64 = 1_700_000_000_000;
 
-/// Messages of a run that are searched for proofs.
-const EXHIBITS_MAX: usize = 300;
-
 /// What a filter does with a message.
 pub(crate) enum Verdict {
     Pass,
@@ -38,7 +35,9 @@ pub(crate) struct Net {
     /// Proofs, with who noticed.
     pub(crate) proofs: Vec<(Slot, crate::pom::Pom)>,
     /// What the cores themselves sent, before filters.
-    exhibits: std::cell::RefCell<(Exhibits, usize)>,
+    exhibits: std::cell::RefCell<Exhibits>,
+    /// Messages of a run that are searched for proofs; a few, because many runs are long.
+    pub(crate) exhibits_left: usize,
     /// Every statement digest that left, per author and key: sign-once as an outsider sees it.
     pub(crate) said: BTreeMap<(Slot, Instance, Turn, Kind), Hash>,
     pub(crate) sent: BTreeMap<(Slot, Kind), usize>,
@@ -93,7 +92,8 @@ impl Net {
             faults: Vec::new(),
             alarms: Vec::new(),
             proofs: Vec::new(),
-            exhibits: (Exhibits::new(&roster(n)), 0).into(),
+            exhibits: Exhibits::new(&roster(n)).into(),
+            exhibits_left: 40,
             said: BTreeMap::new(),
             sent: BTreeMap::new(),
             loads: BTreeMap::new(),
@@ -316,10 +316,9 @@ impl Net {
             let known = *self.said.entry(key).or_insert(digest);
             assert_eq!(known, digest, "two statements for one key: {key:?}");
         }
-        let (exhibits, shown) = self.exhibits.get_mut();
-        if *shown < EXHIBITS_MAX {
-            *shown += 1;
-            exhibits.show(&message);
+        if self.exhibits_left > 0 {
+            self.exhibits_left -= 1;
+            self.exhibits.get_mut().show(&message);
         }
         *self.sent.entry((from, message.kind())).or_default() += 1;
         let messages = match (self.filter)(from, to, &message) {
@@ -392,7 +391,7 @@ impl Net {
         let slots: Vec<_> = slots.into_iter().collect();
         assert!(self.alarms.is_empty(), "{:?}", self.alarms);
         // Whatever its peers do, what a core itself says never convicts its member.
-        let proofs = self.exhibits.borrow_mut().0.convictions(|_| true);
+        let proofs = self.exhibits.borrow_mut().convictions(|_| true);
         assert!(proofs.is_empty(), "{:?}", proofs[0]);
         let shortest = slots.iter().map(|slot| self.decided(*slot)).min().unwrap();
         for no in (0..shortest).map(Instance) {

@@ -227,6 +227,41 @@ fn listing_of_what_was_closed_is_proven_tr11() {
 }
 
 #[test]
+fn honest_members_yield_no_proof_over_crashes_lost_links_and_later_turns() {
+    for k in [2, 5, 9, 14, 20, 33] {
+        let mut net = Net::new(5);
+        net.exhibits_left = 4_000;
+        net.crash_after = Some((Slot(1), k));
+        // Two senders' proposals are lost, so that later turns read and write.
+        net.filter(|from, _, message| {
+            let lost = message.kind() == Kind::Agree && message.turn() == Turn(0);
+            if lost && [2, 3].contains(&message.inst().0) && from.0 >= 2 {
+                Verdict::Drop
+            } else {
+                Verdict::Pass
+            }
+        });
+        for slot in 0..5 {
+            net.submit(slot, 1, b"command");
+        }
+        net.run_until(30_000, |net| net.crashed);
+        net.run(3_000);
+        if net.crashed {
+            net.boot(Slot(1));
+        }
+        for pair in [(0, 4), (2, 3)] {
+            net.link(Slot(pair.0), Slot(pair.1), false);
+        }
+        net.run(5_000);
+        net.connect();
+        net.run(120_000);
+        assert!(net.check_agreement(0..5) > 6, "crash after {k}");
+        assert!(net.proofs.is_empty(), "{:?}", net.proofs);
+        assert!(net.sent.get(&(Slot(4), Kind::ReadAck)).is_some(), "no later turn");
+    }
+}
+
+#[test]
 fn flood_of_contradictions_leaves_a_bounded_number_of_proofs() {
     let mut net = Net::new(5);
     net.run(300);
