@@ -6,7 +6,7 @@ use crate::inst::AgreeStep;
 use crate::message::*;
 use crate::proposal::Proposal;
 use std::sync::Arc;
-use types::{Decode, Encode, Hash, Instance, Kind, Signed, Slot, Turn};
+use types::{Decode, Hash, Instance, Kind, Signed, Slot, Turn};
 
 impl Core {
     /// Checks that `value` is the sender's for this instance; its digest.
@@ -39,19 +39,12 @@ impl Core {
 
     /// Two signed values of one sender for one instance are a proof (TR1).
     fn note_second_value(&mut self, no: Instance, digest: Hash, value: &Value) {
-        let sender = self.schedule.sender(no);
         let Some(inst) = self.insts.get(&no) else { return };
         if inst.values.contains_key(&digest) {
             return;
         }
-        if let Some(first) = inst.values.values().next() {
-            let fault = Fault::Equivocation {
-                signer: sender,
-                kind: Kind::Value,
-                first: first.statement.to_bytes(),
-                second: value.statement.to_bytes(),
-            };
-            self.fault(sender, fault);
+        if let Some(first) = inst.values.values().next().cloned() {
+            self.two_values(&first, value);
         }
     }
 

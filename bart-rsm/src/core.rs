@@ -68,6 +68,7 @@ pub struct Core {
     pub(crate) judge_after: Instance,
     pub(crate) loads: BTreeMap<Instance, Load>,
     pub(crate) asks: crate::resume::Asks,
+    pub(crate) collector: crate::pom::Collector,
     pub(crate) alarmed: bool,
     pub(crate) running: bool,
     // What this step collects.
@@ -122,6 +123,7 @@ impl Core {
             judge_after: Instance(0),
             loads: BTreeMap::new(),
             asks: Default::default(),
+            collector: Default::default(),
             alarmed: false,
             running: false,
             out: Vec::new(),
@@ -445,6 +447,7 @@ impl Core {
             | Message::Ping(_)
             | Message::Pong(_) => Outcome::Done,
         };
+        self.inspect(from, message, &outcome);
         match outcome {
             Outcome::Done => {
                 self.touch(inst);
@@ -482,6 +485,7 @@ impl Core {
 
     /// Orders the collected effects: bodies, instances and log before everything that depends on them.
     fn finish(&mut self) -> Step {
+        self.collect_evidence();
         let mut effects = Vec::new();
         if std::mem::take(&mut self.reopened) {
             // A closed mark that outlives its instance's new steps would settle them unanswered. The

@@ -44,6 +44,7 @@ impl Core {
         }
         self.save.insert(no);
         self.save_log = true;
+        self.check_listings(no, sender, proposal.as_deref());
         self.out.push(Effect::Apply { inst: no, sender, proposal, tau: self.log.tau });
         for (index, ticket) in self.batch.decided(no, digest).into_iter().enumerate() {
             self.out.push(Effect::Committed { ticket, inst: no, index });

@@ -1,6 +1,7 @@
 //! What goes into a core and what comes out of it, as data.
 
 use crate::message::Message;
+use crate::pom::Pom;
 use crate::proposal::Proposal;
 use crate::record::{Record, RecordKey};
 use std::sync::Arc;
@@ -103,6 +104,9 @@ pub enum Effect<M = Message> {
         /// Why.
         reason: Refusal,
     },
+    /// A member signed what convicts it before anybody. Kept by the runner; it may come again after a
+    /// restart.
+    Evidence(Box<Pom>),
     /// A safety violation was seen; the core signs nothing any more.
     Alarm(Alarm),
 }
@@ -162,18 +166,6 @@ pub enum Fault {
     /// Too many requests for repetition.
     #[error("RESUME came too often")]
     TooOften,
-    /// Two signed statements of one signer for one key: a proof for a third party.
-    #[error("{signer} signed two different {kind:?} statements")]
-    Equivocation {
-        /// Who signed both.
-        signer: Slot,
-        /// Of which kind.
-        kind: Kind,
-        /// The first, encoded with header and signature.
-        first: Vec<u8>,
-        /// The second.
-        second: Vec<u8>,
-    },
 }
 
 impl Fault {
@@ -181,7 +173,7 @@ impl Fault {
     /// restart or a broken link: they are dropped and bounded, and blame nobody.
     pub fn is_misbehavior(&self) -> bool {
         match self {
-            Self::BadSignature(_) | Self::Malformed(..) | Self::Equivocation { .. } => true,
+            Self::BadSignature(_) | Self::Malformed(..) => true,
             Self::Unexpected(_) | Self::NotParked(_) | Self::TooOften => false,
         }
     }

@@ -45,6 +45,7 @@ impl Core {
         plain.peers.iter_mut().for_each(crate::peer::Peer::without_clock);
         plain.insts.values_mut().for_each(Inst::without_clock);
         plain.asks = Default::default();
+        plain.collector = Default::default();
         plain.now.mono = Millis(0);
         plain.entered_at = Millis(0);
         plain.timers.values_mut().for_each(|(_, at)| *at = Millis(0));

@@ -8,6 +8,7 @@
 use crate::config::Rules;
 use crate::epoch::Schedule;
 use crate::message::*;
+use crate::pom::seen::Seen;
 use crate::sign_once::signing_form;
 use std::collections::{BTreeSet, VecDeque};
 use types::{
@@ -58,11 +59,19 @@ pub(crate) struct Verifier {
     known: BTreeSet<Hash>,
     order: VecDeque<Hash>,
     count: u64,
+    seen: Seen,
 }
 
 impl Verifier {
     pub(crate) fn new(schedule: Schedule, rules: Rules) -> Self {
-        Self { schedule, rules, known: BTreeSet::new(), order: VecDeque::new(), count: 0 }
+        Self {
+            schedule,
+            rules,
+            known: BTreeSet::new(),
+            order: VecDeque::new(),
+            count: 0,
+            seen: Seen::default(),
+        }
     }
 
     /// Learns of new epochs.
@@ -70,12 +79,18 @@ impl Verifier {
         self.schedule = schedule.clone();
     }
 
+    /// Contradictions among verified statements since the last call.
+    pub(crate) fn take_conflicts(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        self.seen.take_conflicts()
+    }
+
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Forgets verdicts, which are a cache.
+    /// Forgets verdicts and what was seen, which are a cache.
     pub(crate) fn forget(&mut self) {
+        self.seen = Seen::default();
         (self.known, self.order, self.count) = (BTreeSet::new(), VecDeque::new(), 0);
     }
 
@@ -111,6 +126,9 @@ impl Verifier {
             }
         }
         self.remember(name);
+        if self.rules.sign_instance() {
+            self.seen.note(&header, &payload, signature);
+        }
         true
     }
 

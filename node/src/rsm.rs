@@ -58,6 +58,7 @@ fn table(space: Space) -> Table {
     match space {
         Space::Log => Table::Rsm,
         Space::Applied => Table::Applied,
+        Space::Proofs => Table::Proofs,
     }
 }
 

@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::handle::{Decided, Outcome, Shared, Submission, SubmitError, lock};
 use crate::restore::{ALARM_KEY, APPLIED_KEY, encode_applied};
 use crate::store::{Space, Store, Write};
+use bart_rsm::pom::Pom;
 use bart_rsm::{Effect, Input, Machine, Now, Proposal, Record, RecordKey, Step};
 use bytes::Bytes;
 use net::{Class, Net, NetEvent};
@@ -14,6 +15,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
 use types::{Decode, Encode, Instance, Slot, Stamp};
 
+/// Proofs of one kind kept against one member: one convicts.
+const PROOFS_MAX: usize = 8;
 /// Inputs taken in one pass.
 const DRAIN_MAX: usize = 256;
 /// Executed instances after which the application's snapshot is written anew. After a crash the core
@@ -171,6 +174,10 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                     Effect::Apply { inst, sender, proposal, tau } => {
                         self.apply(inst, sender, tau, proposal.as_deref())?;
                     }
+                    Effect::Evidence(pom) => {
+                        tracing::error!(proof = %pom.kind(), accused = %pom.accused, "a member is convicted by what it signed");
+                        self.keep_proof(&pom, pass)?;
+                    }
                     Effect::Alarm(alarm) => {
                         // Durable with whatever led to it: a member that saw disagreement must
                         // not sign again after a restart.
@@ -217,6 +224,20 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
             })?;
             let old = old.into_iter().filter(|key| keys.contains(key));
             pass.writes.extend(old.map(|key| Write { space: Space::Log, key, value: None }));
+        }
+        Ok(())
+    }
+
+    /// Keeps a proof with the pass's other records, a bounded number a kind and member.
+    fn keep_proof(&self, pom: &Pom, pass: &mut Pass<A>) -> Result<(), Error> {
+        let mut first = pom.accused.0.to_be_bytes().to_vec();
+        first.push(pom.kind() as u8);
+        let last = [&first[..], &[255; 32]].concat();
+        let mut kept = 0;
+        self.store.scan(Space::Proofs, first.clone()..=last, &mut |_, _| kept += 1)?;
+        if kept < PROOFS_MAX {
+            let key = [&first[..], pom.digest().as_bytes()].concat();
+            pass.writes.push(Write { space: Space::Proofs, key, value: Some(pom.to_bytes()) });
         }
         Ok(())
     }

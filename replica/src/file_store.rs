@@ -46,6 +46,7 @@ fn table(space: Space) -> TableDefinition<'static, &'static [u8], &'static [u8]>
     TableDefinition::new(match space {
         Space::Log => "log",
         Space::Applied => "applied",
+        Space::Proofs => "proofs",
     })
 }
 

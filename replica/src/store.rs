@@ -15,18 +15,20 @@ use std::sync::Arc;
 #[error("{0}")]
 pub struct StoreError(pub Arc<str>);
 
-/// Two key spaces: one that belongs to the state machine and one to what its log built.
+/// Key spaces: what belongs to the state machine, what its log built, and what convicts somebody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Space {
     /// Sign-once log, accepted values, decisions.
     Log,
     /// The application's snapshot with the place it stands at, and an alarm if there was one.
     Applied,
+    /// Proofs of misbehavior: accused slot (2 bytes, big-endian), kind, digest; the value is the file.
+    Proofs,
 }
 
 impl Space {
-    /// Both.
-    pub const ALL: [Space; 2] = [Space::Log, Space::Applied];
+    /// All of them.
+    pub const ALL: [Space; 3] = [Space::Log, Space::Applied, Space::Proofs];
 }
 
 /// One write: a value to put, or `None` to delete the key.

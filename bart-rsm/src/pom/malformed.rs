@@ -89,9 +89,7 @@ pub(super) fn check(judge: &mut Judge, what: &Malformed) -> Result<&'static str,
     match what {
         Malformed::Alone(statement) => {
             statement.check_own(judge)?;
-            let role = role_fault(judge, statement.header());
-            let rule = role.or_else(|| alone_fault(judge, statement));
-            rule.ok_or(PomError::NotProven("the statement is well-formed"))
+            alone_rule(judge, statement).ok_or(PomError::NotProven("the statement is well-formed"))
         }
         Malformed::Twice(first, second) => check_twice(judge, first, second),
         Malformed::ReadAck(core, cert) => check_read_ack(judge, core, cert),
@@ -101,6 +99,11 @@ pub(super) fn check(judge: &mut Judge, what: &Malformed) -> Result<&'static str,
             proposal_fault(judge, value)
         }
     }
+}
+
+/// The rule that one statement breaks, its signature aside.
+pub(super) fn alone_rule(judge: &Judge, statement: &AnyStatement) -> Option<&'static str> {
+    role_fault(judge, statement.header()).or_else(|| alone_fault(judge, statement))
 }
 
 /// Who may sign what: the sender never acts as an acceptor or leader of its own instance, and only the

@@ -20,22 +20,30 @@
 //! | TR10: a stamp that goes back | `bad_proposal.rs` |
 //! | TR11: a listing of what was closed | `false_list.rs` |
 //! | the file | `form.rs` |
+//! | what a running core notices | `seen.rs`, `collect.rs` |
+//! | every proof that a set of signed objects yields | `candidates.rs` |
 
 mod any;
 mod bad_agree;
 mod bad_proposal;
 mod bad_vector;
+mod candidates;
+mod collect;
 mod error;
 mod false_list;
 mod form;
 mod judge;
 mod malformed;
+pub(crate) mod seen;
 mod stale_max_pol;
 mod two_statements;
 
 pub use any::AnyStatement;
 pub use bad_agree::{AgreeProof, NamedAgree};
 pub use bad_vector::BadVector;
+pub use candidates::{Exhibits, convictions};
+pub(crate) use collect::Collector;
+pub use collect::EVIDENCE_MAX;
 pub use error::PomError;
 pub use form::POM_LEN_MAX;
 pub use judge::Judge;

@@ -23,19 +23,11 @@ fn equivocating_sender_gets_one_value_decided_and_leaves_a_proof() {
     net.run(120_000);
     assert!(net.check_agreement(1..5) > 4);
     assert!(net.applied[4][&Instance(0)].1.as_ref().unwrap().commands.is_empty());
-    let proof = net.faults.iter().find_map(|(at, who, fault)| match fault {
-        Fault::Equivocation { kind: Kind::Value, first, second, signer } => {
-            assert_eq!((*at, *who, *signer), (Slot(4), Slot(0), Slot(0)));
-            Some((first.clone(), second.clone()))
-        }
-        _ => None,
-    });
-    let (first, second) = proof.unwrap();
-    for bytes in [&first, &second] {
-        let value = Signed::<ValueStatement>::from_bytes(bytes).unwrap();
-        Unverified::new(value).verify(&net.roster).unwrap();
-    }
-    assert_ne!(first, second);
+    let (at, proof) = &net.proofs[0];
+    assert_eq!((*at, net.proofs.len()), (Slot(4), 1));
+    let conviction = pom::verify(proof, &net.roster).unwrap();
+    assert_eq!(conviction.accused, Slot(0));
+    assert_eq!(conviction.kind, pom::PomKind::SenderEquivocation);
     net.check_no_residue(1..5);
 }
 

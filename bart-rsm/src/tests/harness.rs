@@ -1,5 +1,6 @@
 //! A small in-order network with virtual time and one disk per member.
 
+use crate::pom::Exhibits;
 use crate::record::LogRecord;
 use crate::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,12 @@ pub(crate) struct Net {
     pub(crate) refused: Vec<(u64, Refusal)>,
     pub(crate) faults: Vec<(Slot, Slot, Fault)>,
     pub(crate) alarms: Vec<(Slot, Alarm)>,
+    /// Proofs, with who noticed.
+    pub(crate) proofs: Vec<(Slot, crate::pom::Pom)>,
+    /// What the cores themselves sent, before filters.
+    exhibits: std::cell::RefCell<Exhibits>,
+    /// Messages of a run that are searched for proofs; a few, because many runs are long.
+    pub(crate) exhibits_left: usize,
     /// Every statement digest that left, per author and key: sign-once as an outsider sees it.
     pub(crate) said: BTreeMap<(Slot, Instance, Turn, Kind), Hash>,
     pub(crate) sent: BTreeMap<(Slot, Kind), usize>,
@@ -84,6 +91,9 @@ impl Net {
             refused: Vec::new(),
             faults: Vec::new(),
             alarms: Vec::new(),
+            proofs: Vec::new(),
+            exhibits: Exhibits::new(&roster(n)).into(),
+            exhibits_left: 40,
             said: BTreeMap::new(),
             sent: BTreeMap::new(),
             loads: BTreeMap::new(),
@@ -266,6 +276,7 @@ impl Net {
                 }
                 Effect::Committed { ticket, .. } => self.committed[me].push(ticket),
                 Effect::Refused { ticket, reason } => self.refused.push((ticket, reason)),
+                Effect::Evidence(pom) => self.proofs.push((slot, *pom)),
                 Effect::Alarm(alarm) => self.alarms.push((slot, alarm)),
             }
         }
@@ -304,6 +315,10 @@ impl Net {
             let digest = core_digest(&message);
             let known = *self.said.entry(key).or_insert(digest);
             assert_eq!(known, digest, "two statements for one key: {key:?}");
+        }
+        if self.exhibits_left > 0 {
+            self.exhibits_left -= 1;
+            self.exhibits.get_mut().show(&message);
         }
         *self.sent.entry((from, message.kind())).or_default() += 1;
         let messages = match (self.filter)(from, to, &message) {
@@ -375,6 +390,9 @@ impl Net {
     pub(crate) fn check_agreement(&self, slots: impl IntoIterator<Item = u16>) -> u64 {
         let slots: Vec<_> = slots.into_iter().collect();
         assert!(self.alarms.is_empty(), "{:?}", self.alarms);
+        // Whatever its peers do, what a core itself says never convicts its member.
+        let proofs = self.exhibits.borrow_mut().convictions(|_| true);
+        assert!(proofs.is_empty(), "{:?}", proofs[0]);
         let shortest = slots.iter().map(|slot| self.decided(*slot)).min().unwrap();
         for no in (0..shortest).map(Instance) {
             let first = &self.applied[usize::from(slots[0])][&no];

@@ -26,12 +26,15 @@ pub enum Table {
     Own,
     /// StoreList: what this member holds for others.
     Held,
-    /// Signed objects that convict somebody, by digest.
+    /// Signed storage objects that convict somebody, by digest.
     Evidence,
+    /// Proofs of misbehavior of the state machine, by accused, kind and digest.
+    Proofs,
 }
 
 impl Table {
-    const ALL: [Table; 5] = [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Evidence];
+    const ALL: [Table; 6] =
+        [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Evidence, Table::Proofs];
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
         TableDefinition::new(match self {
@@ -40,6 +43,7 @@ impl Table {
             Table::Own => "own",
             Table::Held => "held",
             Table::Evidence => "evidence",
+            Table::Proofs => "proofs",
         })
     }
 }

@@ -1,5 +1,5 @@
 //! No blame: an honest member never finds an honest peer's message forged, malformed or
-//! contradictory. (That a message comes twice, too early or too often is nobody's fault.)
+//! contradictory, nor has a proof against it. (That a message comes twice, too early or too often is nobody's fault.)
 
 use super::{Check, Observation};
 use bart_rsm::Fault;
@@ -25,9 +25,14 @@ impl Check for NoBlame {
     }
 
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
-        let Observation::Blamed { slot, peer, fault } = *seen else { return Ok(()) };
+        let (slot, peer, fault) = match *seen {
+            Observation::Blamed { slot, peer, fault } => (slot, peer, fault),
+            Observation::Convicted { slot, pom } if self.honest.contains(&pom.accused) => {
+                return Err(format!("{slot} convicts honest {}: {}", pom.accused, pom.kind()));
+            }
+            _ => return Ok(()),
+        };
         let culprit = match fault {
-            Fault::Equivocation { signer, .. } => *signer,
             Fault::BadSignature(_) | Fault::Malformed(..) => peer,
             Fault::Unexpected(_) | Fault::NotParked(_) | Fault::TooOften => return Ok(()),
         };

@@ -4,6 +4,7 @@
 //! faulty members do is no checker's business.
 
 use bart_rsm::message::Message;
+use bart_rsm::pom::Pom;
 use bart_rsm::{Alarm, Fault, Proposal, Stats};
 use std::collections::BTreeSet;
 use std::fmt;
@@ -80,6 +81,13 @@ pub enum Observation<'a> {
     Crashed {
         /// Who.
         slot: Slot,
+    },
+    /// It has a proof of misbehavior.
+    Convicted {
+        /// Who.
+        slot: Slot,
+        /// The proof.
+        pom: &'a Pom,
     },
     /// It found fault with a peer.
     Blamed {

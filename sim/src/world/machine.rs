@@ -155,6 +155,12 @@ impl World {
                     self.checks.observe(now_ms, &Observation::Refused { slot, command });
                 }
             }
+            Effect::Evidence(pom) => {
+                self.trace.tell(now_ms, || {
+                    format!("{slot} has a proof against {}: {}", pom.accused, pom.kind())
+                });
+                self.checks.observe(now_ms, &Observation::Convicted { slot, pom });
+            }
             Effect::Alarm(alarm) => {
                 self.trace.tell(now_ms, || format!("{slot} raises the alarm: {alarm:?}"));
                 self.checks.observe(now_ms, &Observation::Alarmed { slot, alarm });
