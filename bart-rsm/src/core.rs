@@ -90,7 +90,7 @@ impl Core {
         let zero = Millis(0);
         Ok(Self {
             me,
-            q: roster.quorum().size(),
+            q: config.rules.quorum(&roster),
             slots,
             schedule: Schedule::new(&roster),
             signer,
