@@ -75,6 +75,7 @@ pub struct Rules {
     set_turn_always_blocks: bool,
     leader_counts_itself: bool,
     share_verdicts: bool,
+    short_quorums: bool,
 }
 
 impl Default for Rules {
@@ -85,6 +86,7 @@ impl Default for Rules {
             set_turn_always_blocks: false,
             leader_counts_itself: true,
             share_verdicts: false,
+            short_quorums: false,
         }
     }
 }
@@ -108,6 +110,11 @@ impl Rules {
     /// A leader is an acceptor towards itself (decision 3).
     pub fn leader_counts_itself(&self) -> bool {
         self.leader_counts_itself
+    }
+
+    /// The one quorum size (decision 2), or one less: then two quorums may share nobody.
+    pub fn quorum_size(&self, quorum: &Quorum) -> usize {
+        quorum.size() - usize::from(self.short_quorums)
     }
 
     /// Cores of one thread verify a signature once between them. The verdict is the same, as it
@@ -137,6 +144,11 @@ impl Rules {
     /// For simulations: see [`Rules::share_verdicts`].
     pub fn with_shared_verdicts(self) -> Self {
         Self { share_verdicts: true, ..self }
+    }
+
+    /// Quorums that need not intersect.
+    pub fn with_short_quorums(self) -> Self {
+        Self { short_quorums: true, ..self }
     }
 
     /// Leaders do not vote.

@@ -238,7 +238,7 @@ impl Core {
 
     /// The quorum size of an instance.
     pub(crate) fn q(&self, inst: Instance) -> usize {
-        self.schedule.quorum(inst).size()
+        self.config.rules.quorum_size(&self.schedule.quorum(inst))
     }
 
     /// Pads and fees in an instance.

@@ -171,7 +171,7 @@ impl Verifier {
     }
 
     fn q(&self, place: Place) -> usize {
-        self.schedule.quorum(place.inst).size()
+        self.rules.quorum_size(&self.schedule.quorum(place.inst))
     }
 
     /// A proof of leadership for `pol.turn`.

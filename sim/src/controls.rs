@@ -86,6 +86,11 @@ pub fn setting(rules: RuleSet) -> Scenario {
             ..base
         },
         RuleSet::SetTurnBlocks => Scenario { trouble: Trouble::Asynchronous, ..base },
+        RuleSet::ShortQuorums => Scenario {
+            adversary: Choice::Named("equivocate"),
+            trouble: Trouble::Asynchronous,
+            ..base
+        },
         RuleSet::LeaderNotCounted => {
             Scenario { adversary: Choice::Named("silent"), trouble: Trouble::Asynchronous, ..base }
         }

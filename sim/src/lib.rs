@@ -9,6 +9,7 @@
 //! 2. *Durable before sent*: a crash loses exactly what the core was allowed to lose.
 //! 3. *Bounded*: every run ends, in virtual time and in events.
 //! 4. *Powerful*: each broken rule set of [`scenario::RuleSet::BROKEN`] is caught (`controls`).
+//! 5. *Exhaustive in the small*: one instance of two turns is explored in every interleaving ([`explore`]).
 //!
 //! Where to start reading: [`scenario`], [`plan`], [`world`], [`check`], [`adversary`].
 
@@ -17,6 +18,7 @@ pub mod campaign;
 pub mod check;
 pub mod controls;
 pub mod disk;
+pub mod explore;
 pub mod figures;
 pub mod group;
 pub mod network;

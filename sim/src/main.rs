@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
+use sim::explore::{Found, Role, Setting, explore};
 use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,6 +25,9 @@ enum Command {
     Controls(ControlArgs),
     /// Measures the paper's figures 4 to 6 again and draws them (CSV, SVG, PNG).
     Figures(FigureArgs),
+    /// Visits every interleaving of one instance with one faulty member; exits with 1 if something is
+    /// wrong.
+    Explore(ExploreArgs),
     /// Lists the adversaries.
     List,
 }
@@ -126,6 +130,28 @@ struct ControlArgs {
     jobs: Option<usize>,
 }
 
+#[derive(Debug, Args)]
+struct ExploreArgs {
+    /// Turns of the instance, turn 0 included.
+    #[arg(long, default_value_t = 2)]
+    turns: u32,
+    /// Who is faulty: none, sender, leader or acceptor [default: each in turn].
+    #[arg(long, value_parser = Role::parse)]
+    byzantine: Option<Role>,
+    /// Rules of the honest members; anything but `resolved` is a negative control.
+    #[arg(long, default_value = "resolved", value_parser = RuleSet::parse)]
+    rules: RuleSet,
+    /// New states after which each search gives up.
+    #[arg(long, default_value_t = u64::MAX)]
+    limit: u64,
+    /// Distinguish every bit of the cores' states: no symmetry, no interchangeable certificates.
+    #[arg(long)]
+    exact: bool,
+    /// Compare what follows states that are taken for the same, for one state in so many.
+    #[arg(long, default_value_t = 0)]
+    audit: u64,
+}
+
 fn parse_trouble(text: &str) -> Result<Trouble, String> {
     [Trouble::Calm, Trouble::Seeded, Trouble::Asynchronous]
         .into_iter()
@@ -143,6 +169,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay(&args),
         Command::Controls(args) => run_controls(&args),
         Command::Figures(args) => figures(&args),
+        Command::Explore(args) => run_explore(&args),
         Command::List => {
             for entry in adversary::ALL {
                 println!("{:22} {}", entry.name, entry.what);
@@ -251,4 +278,70 @@ fn run_controls(args: &ControlArgs) -> Result<bool, String> {
         good &= verdict.is_good();
     }
     Ok(good)
+}
+
+fn run_explore(args: &ExploreArgs) -> Result<bool, String> {
+    if !(1..=4).contains(&args.turns) {
+        return Err("between 1 and 4 turns".into());
+    }
+    let roles = args.byzantine.map_or(Role::ALL.to_vec(), |role| vec![role]);
+    let mut good = true;
+    for role in roles {
+        let setting = Setting {
+            turns: args.turns,
+            rules: args.rules,
+            exact: args.exact,
+            states_max: args.limit,
+            audit: args.audit,
+            ..Setting::new(role)
+        };
+        // The only clock of this program: how long the search took is part of the report.
+        #[allow(clippy::disallowed_methods)]
+        let start = std::time::Instant::now();
+        let mut tell = |found: &Found| {
+            eprintln!(
+                "  {} states, {} transitions, {:.0} s",
+                found.states,
+                found.transitions,
+                start.elapsed().as_secs_f64()
+            );
+        };
+        let found = explore(&setting, &mut tell)?;
+        print_found(&setting, &found, start.elapsed().as_secs_f64());
+        good &= found.violation.is_none();
+    }
+    Ok(good)
+}
+
+fn print_found(setting: &Setting, found: &Found, seconds: f64) {
+    println!(
+        "5 members, {} turns, faulty: {}: {} states, {} transitions, depth {}, {} at rest; {} local \
+         states, {} steps of the core; {:.1} s; {}",
+        setting.turns,
+        setting.faulty,
+        found.states,
+        found.transitions,
+        found.depth,
+        found.at_rest,
+        found.locals,
+        found.steps,
+        seconds,
+        if found.exhausted { "exhausted" } else { "NOT exhausted" },
+    );
+    if setting.audit > 0 {
+        println!("  compared {} pairs of states of one name", found.audited);
+    }
+    for (outcome, count) in &found.outcomes {
+        println!("  at rest with {outcome}: {count}");
+    }
+    match &found.violation {
+        None => println!("  violations: none"),
+        Some((wrong, path)) => {
+            println!("  VIOLATION: {wrong}");
+            for event in path {
+                println!("    {event}");
+            }
+            println!("  {}", setting.command());
+        }
+    }
 }

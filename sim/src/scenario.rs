@@ -75,12 +75,19 @@ pub enum RuleSet {
     SetTurnBlocks,
     /// A leader does not count its own vote (issue T8).
     LeaderNotCounted,
+    /// Quorums have one member less, so that two of them need not intersect (section 3.2).
+    ShortQuorums,
 }
 
 impl RuleSet {
     /// The rules that must be caught.
-    pub const BROKEN: [Self; 4] =
-        [Self::UnsignedInstance, Self::NoStartOnPol, Self::SetTurnBlocks, Self::LeaderNotCounted];
+    pub const BROKEN: [Self; 5] = [
+        Self::UnsignedInstance,
+        Self::NoStartOnPol,
+        Self::SetTurnBlocks,
+        Self::LeaderNotCounted,
+        Self::ShortQuorums,
+    ];
 
     /// Name on the command line.
     pub fn name(self) -> &'static str {
@@ -90,6 +97,7 @@ impl RuleSet {
             Self::NoStartOnPol => "no-start-on-pol",
             Self::SetTurnBlocks => "set-turn-blocks",
             Self::LeaderNotCounted => "leader-not-counted",
+            Self::ShortQuorums => "short-quorums",
         }
     }
 
@@ -110,6 +118,7 @@ impl RuleSet {
             Self::NoStartOnPol => resolved.without_start_on_pol(),
             Self::SetTurnBlocks => resolved.with_set_turn_always_blocking(),
             Self::LeaderNotCounted => resolved.without_leader_vote(),
+            Self::ShortQuorums => resolved.with_short_quorums(),
         }
     }
 }

@@ -28,3 +28,8 @@ fn blocking_set_turn_is_caught_and_resolved_rules_are_clean() {
 fn uncounted_leader_is_caught_and_resolved_rules_are_clean() {
     assert_caught(RuleSet::LeaderNotCounted);
 }
+
+#[test]
+fn short_quorums_are_caught_and_resolved_rules_are_clean() {
+    assert_caught(RuleSet::ShortQuorums);
+}

@@ -93,6 +93,8 @@ fn test() -> Result<()> {
     }
     let controls = ["run", "--release", "-p", "sim", "--", "controls"];
     step("simulation: broken rules are caught", cargo(&controls))?;
+    let explore = ["run", "--release", "-p", "sim", "--", "explore", "--limit", "1500000"];
+    step("every interleaving of one instance", cargo(&explore))?;
     readme::commands()?;
     println!("\nall checks passed");
     Ok(())
