@@ -2,6 +2,7 @@
 
 use crate::message::pad::BLOCK_MAX;
 use crate::proposal;
+use crate::selfish::{Lax, Selfish};
 use std::sync::Arc;
 use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX};
 use types::{Ident, Millis, Roster, Slot, Stamp};
@@ -66,6 +67,8 @@ pub struct Rules {
     set_turn_always_blocks: bool,
     leader_counts_itself: bool,
     share_verdicts: bool,
+    selfish: Selfish,
+    lax: Lax,
 }
 
 impl Default for Rules {
@@ -76,6 +79,8 @@ impl Default for Rules {
             set_turn_always_blocks: false,
             leader_counts_itself: true,
             share_verdicts: false,
+            selfish: Selfish::default(),
+            lax: Lax::default(),
         }
     }
 }
@@ -106,6 +111,16 @@ impl Rules {
     pub fn share_verdicts(&self) -> bool {
         self.share_verdicts
     }
+
+    /// What this member changes inside itself; nothing, unless it deviates.
+    pub fn selfish(&self) -> &Selfish {
+        &self.selfish
+    }
+
+    /// Which precautions against selfish members are missing; none, outside negative controls.
+    pub fn lax(&self) -> &Lax {
+        &self.lax
+    }
 }
 
 #[cfg(feature = "broken-rules")]
@@ -128,6 +143,16 @@ impl Rules {
     /// For simulations: see [`Rules::share_verdicts`].
     pub fn with_shared_verdicts(self) -> Self {
         Self { share_verdicts: true, ..self }
+    }
+
+    /// A member that deviates inside itself.
+    pub fn with_selfish(self, selfish: Selfish) -> Self {
+        Self { selfish, ..self }
+    }
+
+    /// A group without some precaution against selfish members.
+    pub fn with_lax(self, lax: Lax) -> Self {
+        Self { lax, ..self }
     }
 
     /// Leaders do not vote.
@@ -195,7 +220,7 @@ impl Config {
 
     /// Bytes of body and pad in SHOW_DECISION, such that answering `q - 1` set-turns with it costs
     /// at least a full turn (specification 3.10, receiving counted half).
-    pub(crate) fn show_decision_block(&self) -> usize {
+    pub fn show_decision_block(&self) -> usize {
         let quorum = self.roster.quorum();
         let (n, q) = (quorum.n(), quorum.size());
         // Fixed parts of the messages: header 21, signature 64, digests 32, value statement 125.

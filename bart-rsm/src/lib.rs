@@ -46,6 +46,7 @@ mod repeat;
 mod residence;
 mod resume;
 mod schedule;
+mod selfish;
 mod sender;
 mod set_turn;
 mod show_quorum;
@@ -63,6 +64,7 @@ pub use outline::Outline;
 pub use proposal::{Accusation, Proposal};
 pub use record::{Record, RecordKey};
 pub use residence::{REPLAYED, RestoreError};
+pub use selfish::{Lax, Selfish, Slant};
 
 #[cfg(test)]
 mod tests;

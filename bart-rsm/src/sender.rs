@@ -31,6 +31,7 @@ impl Core {
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
         let mut proposal = Proposal::plain(self.slots, self.now.wall.max(after), commands);
         proposal.closed_upto = self.closed_upto();
+        self.config.rules.selfish().bend(self.me, &mut proposal);
         let body: Arc<[u8]> = proposal.to_bytes().into();
         let stated = ValueStatement { body: Hash::of(&body), len: Size(body.len() as u64) };
         let Some(statement) = self.sign(no, 0, stated) else { return };

@@ -16,6 +16,7 @@ pub mod adversary;
 pub mod campaign;
 pub mod check;
 pub mod controls;
+pub mod deviation;
 pub mod disk;
 pub mod figures;
 pub mod group;

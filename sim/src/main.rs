@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
+use sim::deviation::command::{self as deviations, DeviationArgs};
 use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -24,6 +25,8 @@ enum Command {
     Controls(ControlArgs),
     /// Measures the paper's figures 4 to 6 again and draws them (CSV, SVG, PNG).
     Figures(FigureArgs),
+    /// Tries whether any deviation of a rational member pays; exits with 1 if one does.
+    Deviations(DeviationArgs),
     /// Lists the adversaries.
     List,
 }
@@ -143,6 +146,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay(&args),
         Command::Controls(args) => run_controls(&args),
         Command::Figures(args) => figures(&args),
+        Command::Deviations(args) => deviations::run(&args),
         Command::List => {
             for entry in adversary::ALL {
                 println!("{:22} {}", entry.name, entry.what);
