@@ -130,6 +130,14 @@ struct Seat {
     applied: u64,
 }
 
+/// A duty that somebody waits for.
+#[derive(Clone, Copy)]
+struct Wait {
+    inst: u64,
+    duty: Duty,
+    since_ms: u64,
+}
+
 /// A group at some moment.
 pub struct Arena<'a> {
     setup: Setup<'a>,
@@ -145,7 +153,7 @@ pub struct Arena<'a> {
     /// When a duty of the rational member was first seen open.
     owed_since: BTreeMap<(Slot, u64, Duty), u64>,
     /// What a hostile member waits for from the rational one, and since when.
-    waits: BTreeMap<Slot, Option<((u64, Duty), u64)>>,
+    waits: BTreeMap<Slot, Wait>,
     /// When the last member that follows decided the horizon.
     reached_ms: Option<u64>,
     messages: u64,
@@ -309,9 +317,8 @@ impl<'a> Arena<'a> {
     fn heal(&mut self, a: Slot, b: Slot) {
         let (dialer, other) = pair(a, b);
         let mind = &self.setup.minds[usize::from(dialer.0)];
-        match mind.redials_after_ms(&self.scenes[usize::from(dialer.0)], other) {
-            Some(delay) => self.push(self.now_ms + delay, Event::Up { a: dialer, b: other }),
-            None => {}
+        if let Some(delay) = mind.redials_after_ms(&self.scenes[usize::from(dialer.0)], other) {
+            self.push(self.now_ms + delay, Event::Up { a: dialer, b: other });
         }
     }
 
@@ -528,17 +535,18 @@ impl<'a> Arena<'a> {
         for slot in self.setup.hostile.clone() {
             let index = usize::from(slot.0);
             let waits = self.seats[index].core.residual_duties().into_iter();
-            let waits = waits.filter(|(peer, _, _)| *peer == rational).min_by_key(|d| d.1);
-            let since = waits.map(|(_, inst, duty)| (inst.0, duty));
-            let before = self.waits.insert(slot, since.map(|key| (key, self.now_ms)));
-            let Some((key, now_ms)) = since.zip(Some(self.now_ms)) else { continue };
-            if let Some(Some((known, at_ms))) = before
-                && known == key
-            {
-                self.waits.insert(slot, Some((known, at_ms)));
-                if now_ms - at_ms > PATIENCE_MS {
-                    self.setup.minds[index].provoked(&self.scenes[index], rational);
-                }
+            let oldest = waits.filter(|(peer, _, _)| *peer == rational).min_by_key(|d| d.1);
+            let Some((_, inst, duty)) = oldest else {
+                self.waits.remove(&slot);
+                continue;
+            };
+            let new = Wait { inst: inst.0, duty, since_ms: self.now_ms };
+            let wait = self.waits.entry(slot).or_insert(new);
+            if (wait.inst, wait.duty) != (new.inst, new.duty) {
+                *wait = new;
+            }
+            if self.now_ms - wait.since_ms > PATIENCE_MS {
+                self.setup.minds[index].provoked(&self.scenes[index], rational);
             }
         }
     }

@@ -66,25 +66,38 @@ fn pays(missing: &Missing, options: &Options) -> Result<Control, String> {
     let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
     frame.rules = rules(missing.lax);
     frame.command_len = missing.command_len;
-    let options = Options { seeds: SEEDS, seeds_max: SEEDS, ..options.clone() };
+    let seeds = options.seeds_max.min(SEEDS);
+    let options = Options { seeds, seeds_max: seeds, ..options.clone() };
     let ground = Ground::of(frame, &options)?;
     let strategy = strategy(missing.row)?;
-    let found = ground.try_all(&[strategy], &options, |_, _| {})?;
+    let found = ground.try_all(std::slice::from_ref(&strategy), &options, |_, _| {})?;
     let finding = found.first().ok_or("no finding")?;
+    let resolved = resolved(missing, &strategy, &options)?;
     let worst = finding.lower > finding.eps;
     let strict = finding.strictly_positive();
     let seen = format!(
-        "difference {:.2} [{:.2}, {:.2}], eps {:.2}; strictly positive against {} of {} behaviours; standing lost in {:.0} %",
+        "difference {:.2} [{:.2}, {:.2}], eps {:.2}; strictly positive against {} of {} behaviours ({} with the resolved rules); standing lost in {:.0} %",
         finding.difference,
         finding.lower,
         finding.upper,
         finding.eps,
         strict.len(),
         options.foes.len(),
+        resolved,
         100.0 * finding.lost
     );
     let name = format!("{}; {}", missing.name, missing.row);
-    Ok(Control { name, seen, flagged: worst })
+    Ok(Control { name, seen, flagged: worst || strict.len() > resolved })
+}
+
+/// Behaviours against which the same row is strictly positive with the resolved rules.
+fn resolved(missing: &Missing, strategy: &Strategy, options: &Options) -> Result<usize, String> {
+    let f = Quorum::largest_f(options.nodes);
+    let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
+    frame.command_len = missing.command_len;
+    let ground = Ground::of(frame, options)?;
+    let found = ground.try_all(std::slice::from_ref(strategy), options, |_, _| {})?;
+    Ok(found.first().map_or(0, |finding| finding.strictly_positive().len()))
 }
 
 /// The control breaks agreement or termination in the simulator.
@@ -95,10 +108,7 @@ fn harms(name: &str, rules: RuleSet, options: &Options) -> Result<Control, Strin
 
 /// All controls.
 pub fn all(options: &Options) -> Result<Vec<Control>, String> {
-    let mut found = Vec::new();
-    for missing in missing() {
-        found.push(pays(&missing, options)?);
-    }
+    let mut found = incentives(options)?;
     found.push(harms(
         "signatures without the instance (S must fail)",
         RuleSet::UnsignedInstance,
@@ -110,4 +120,9 @@ pub fn all(options: &Options) -> Result<Vec<Control>, String> {
         options,
     )?);
     Ok(found)
+}
+
+/// The controls in which a row must pay.
+pub fn incentives(options: &Options) -> Result<Vec<Control>, String> {
+    missing().iter().map(|missing| pays(missing, options)).collect()
 }

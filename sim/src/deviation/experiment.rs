@@ -304,7 +304,7 @@ impl Ground {
         let count = samples.values().map(Vec::len).min().unwrap_or(0);
         let value = |s: &Sample| s.full.utility(v_cont);
         // [behaviour][seed]: following, deviating.
-        let table: Vec<(Vec<f64>, Vec<f64>)> = samples
+        let table: Vec<[Vec<f64>; 2]> = samples
             .iter()
             .map(|(foe, own)| {
                 let follow = self.follow.get(foe).map(|all| all.iter().take(count).map(value));
@@ -314,13 +314,13 @@ impl Ground {
                 )
             })
             .collect();
-        let worst = |rows: &[(Vec<f64>, Vec<f64>)], indices: &[usize]| {
-            let low = |pick: fn(&(Vec<f64>, Vec<f64>)) -> &Vec<f64>| {
+        let worst = |rows: &[[Vec<f64>; 2]], indices: &[usize]| {
+            let low = |which: usize| {
                 rows.iter()
-                    .map(|row| mean(indices.iter().map(|i| pick(row)[*i])))
+                    .map(|row| mean(indices.iter().map(|i| row[which][*i])))
                     .fold(f64::INFINITY, f64::min)
             };
-            low(|row| &row.1) - low(|row| &row.0)
+            low(1) - low(0)
         };
         let all: Vec<usize> = (0..count).collect();
         let boot = Bootstrap::new(count, 1, |indices| worst(&table, indices));

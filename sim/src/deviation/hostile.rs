@@ -31,6 +31,8 @@ pub enum Foe {
     Hide,
     /// Z6: they show reads and outcomes to the rational member only.
     ShowTargetOnly,
+    /// Z6: they show outcomes to nobody, so that all accepted a value and nobody knows.
+    ShowNobody,
     /// Z8: they put invalid proposals before the rational member, to catch who acknowledges blindly.
     Bait,
     /// Z10: they follow until the rational member wrongs them, then Z2 and Z3.
@@ -41,7 +43,7 @@ pub enum Foe {
 
 impl Foe {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Absent,
         Self::Follow,
         Self::Crash,
@@ -51,6 +53,7 @@ impl Foe {
         Self::Slow,
         Self::Hide,
         Self::ShowTargetOnly,
+        Self::ShowNobody,
         Self::Bait,
         Self::Adaptive,
         Self::Recover,
@@ -68,6 +71,7 @@ impl Foe {
             Self::Slow => "Z5",
             Self::Hide => "Z6a",
             Self::ShowTargetOnly => "Z6b",
+            Self::ShowNobody => "Z6c",
             Self::Bait => "Z8",
             Self::Adaptive => "Z10",
             Self::Recover => "Z11",
@@ -114,6 +118,9 @@ impl Foe {
             Self::Hide => play(vec![rule(SHOWN, Place::Any, only, Act::Skip)]),
             Self::ShowTargetOnly => {
                 play(vec![rule(SHOWN, Place::Any, Victim::AllBut(target), Act::Skip)])
+            }
+            Self::ShowNobody => {
+                play(vec![rule(&[Kind::ShowQuorum], Place::Any, Victim::All, Act::Skip)])
             }
             Self::Bait => Box::new(Bait { baits: BTreeSet::new(), proof: None, last: None }),
             Self::Adaptive => Box::new(Adaptive { angry: false }),
@@ -196,7 +203,7 @@ const ASK_EVERY: u64 = 20;
 impl Mind for Recover {
     fn outgoing(&mut self, scene: &Scene, to: Slot, message: Message, post: &mut Vec<Parcel>) {
         self.sent += 1;
-        if self.sent % ASK_EVERY == 0 {
+        if self.sent.is_multiple_of(ASK_EVERY) {
             let (epoch, zero) = (Epoch(0), Instance(0));
             let resume = Resume { epoch, undecided: zero, frontier: zero };
             post.push(Parcel::now(scene.target, Message::Resume(resume)));

@@ -83,6 +83,12 @@ pub struct Strategy {
 }
 
 impl Strategy {
+    /// Whether it changes something inside that acts always. Lenience only goes with what is kept back.
+    pub fn acts_inside(&self) -> bool {
+        let alone = self.play.rules.is_empty();
+        self.selfish != Selfish { lenient: self.selfish.lenient && !alone, ..Selfish::default() }
+    }
+
     /// Row and parameters.
     pub fn name(&self) -> String {
         match self.variant.is_empty() {

@@ -9,7 +9,7 @@ use super::play::{Follow, Mind, Player};
 use super::rows::Strategy;
 use super::sizes::Sizes;
 use super::weather::draw;
-use bart_rsm::{Duty, Rules, Selfish};
+use bart_rsm::{Duty, Rules};
 use types::{Mode, Slot, Turn};
 
 /// The rational member and the Byzantine ones of a sample; the seed places them.
@@ -50,8 +50,7 @@ pub fn play(
     let away = strategy.and_then(|strategy| strategy.play.away);
     let setup = Setup { frame, seed, rational, hostile, minds, away, rules };
     let mut run = Arena::new(setup)?.run();
-    // What is changed inside acts always.
-    run.acted += u64::from(strategy.is_some_and(|s| s.selfish != Selfish::default()));
+    run.acted += u64::from(strategy.is_some_and(Strategy::acts_inside));
     Ok(run)
 }
 

@@ -64,7 +64,7 @@ impl Weather {
         let median = [5, 20, 40, 80][(draw(seed, &[1]) % 4) as usize];
         let mut rng = Random::new(seed, Stream::Network);
         let medians_ms = (0..n * n).map(|_| rng.around(median)).collect();
-        let outage = (draw(seed, &[3]) % 4 == 0).then(|| {
+        let outage = draw(seed, &[3]).is_multiple_of(4).then(|| {
             let from_ms = 500 + draw(seed, &[4]) % 10_000;
             let until_ms = from_ms + 2_000 + draw(seed, &[5]) % 30_000;
             Outage { slot: Slot((draw(seed, &[6]) % n) as u16), from_ms, until_ms }
@@ -88,7 +88,7 @@ impl Weather {
         let bits = draw(self.seed, &words);
         let (low, high) = (from.min(to), from.max(to));
         let median = self.medians_ms[(u64::from(low.0) * self.n + u64::from(high.0)) as usize];
-        let lost = (bits >> 32) % 100 == 0;
+        let lost = (bits >> 32).is_multiple_of(100);
         let delay = jittered(median, bits) + if lost { RETRANSMISSION_MS } else { 0 };
         let last = self.last_ms.entry((from, to)).or_insert(0);
         *last = (*last).max(now_ms + delay);
