@@ -308,10 +308,8 @@ impl Ground {
             .iter()
             .map(|(foe, own)| {
                 let follow = self.follow.get(foe).map(|all| all.iter().take(count).map(value));
-                (
-                    follow.into_iter().flatten().collect(),
-                    own.iter().take(count).map(value).collect(),
-                )
+                let own = own.iter().take(count).map(value).collect();
+                [follow.into_iter().flatten().collect(), own]
             })
             .collect();
         let worst = |rows: &[[Vec<f64>; 2]], indices: &[usize]| {
