@@ -4,9 +4,12 @@
 //! controls). The default is to follow; anything else can be chosen under the feature `broken-rules` only,
 //! and exists for the deviation experiment.
 
-use crate::proposal::Proposal;
-use types::Slot;
+use crate::proposal::{Accusation, Proposal};
 use types::limits::UNTIMELY_MAX;
+use types::{Kind, Slot};
+
+/// Units of a fine without a cap; more would only make the experiment slower.
+const MANY_UNITS: u8 = 20;
 
 /// How a sender bends its own proposal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -20,8 +23,12 @@ pub enum Slant {
     FineAll,
     /// UN-D2: fines one member, each time, at the cap.
     Fine(Slot),
-    /// UN-D3: 255 units each, against the cap.
-    FineUnlimited,
+    /// UN-D3: many units for one member, against the cap.
+    FineUnlimited(Slot),
+    /// BL-D1: lists the next member for something that it does not owe.
+    ListNext,
+    /// BL-N1: lists nobody.
+    NoLists,
 }
 
 /// Deviations inside one member. All off by default.
@@ -70,7 +77,15 @@ impl Selfish {
             Slant::NoMarks => fill(0, None),
             Slant::FineAll => fill(UNTIMELY_MAX, None),
             Slant::Fine(whom) => fill(UNTIMELY_MAX, Some(whom)),
-            Slant::FineUnlimited => fill(u8::MAX, None),
+            Slant::FineUnlimited(whom) => fill(MANY_UNITS, Some(whom)),
+            Slant::NoLists => proposal.accuse.fill(Accusation::default()),
+            Slant::ListNext => {
+                let next = (own + 1) % proposal.accuse.len().max(1);
+                if let Some(entry) = proposal.accuse.get_mut(next) {
+                    let kind = Kind::AgreeAck as u8;
+                    *entry = Accusation { reason: 1, kind, ..Accusation::default() };
+                }
+            }
         }
     }
 }

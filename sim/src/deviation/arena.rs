@@ -6,11 +6,13 @@
 //! Guarantees: (1) a run is a function of its [`Setup`]; (2) only what belongs to the horizon is counted, and
 //! what is still owed for it afterwards is reported; (3) a run ends, in time and in events.
 
+use super::evidence::Said;
 use super::frame::Frame;
 use super::meter::Meter;
 use super::play::{Intake, Mind, Parcel, Scene};
 use super::weather::Weather;
 use bart_rsm::message::Message;
+use bart_rsm::pom::PomKind;
 use bart_rsm::{Core, Duty, Effect, Fault, Input, Now, RecordKey, Step};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
@@ -61,8 +63,8 @@ pub struct Run {
     pub listed_by: BTreeSet<Slot>,
     /// Members that follow and noticed something that no honest member causes.
     pub blamed_by: BTreeSet<Slot>,
-    /// Somebody holds a proof of its misbehavior.
-    pub proven: bool,
+    /// A proof of its misbehavior that verifies, by kind, from what it said to others.
+    pub proven: Option<PomKind>,
     /// Messages of it that were dropped as unexpected.
     pub dropped: u64,
     /// Units of penance that it sent.
@@ -157,6 +159,7 @@ pub struct Arena<'a> {
     /// When the last member that follows decided the horizon.
     reached_ms: Option<u64>,
     messages: u64,
+    said: Said,
     run: Run,
 }
 
@@ -212,6 +215,7 @@ impl<'a> Arena<'a> {
             waits: BTreeMap::new(),
             reached_ms: None,
             messages: 0,
+            said: Said::default(),
             run: Run { safe: true, ..Run::default() },
         })
     }
@@ -445,6 +449,11 @@ impl<'a> Arena<'a> {
         }
         let (inst, turn) = (message.inst().0, message.turn().0);
         self.run.turns = self.run.turns.max(turn);
+        if from == self.setup.rational {
+            self.said.keep(&message);
+        } else if to == self.setup.rational && self.setup.hostile.contains(&from) {
+            self.said.keep_bait(&message);
+        }
         let at_ms = self.weather.arrival(self.now_ms, from, to, message.kind(), inst, turn);
         let link = self.links.get(&pair(from, to)).copied().unwrap_or(0);
         self.push(at_ms, Event::Deliver { from, to, link, message });
@@ -586,7 +595,7 @@ impl<'a> Arena<'a> {
                 run.listed_by.insert(*slot);
             }
         }
-        run.proven = self.setup.minds.iter().any(|mind| mind.proof().is_some());
+        run.proven = self.said.convict(&self.setup.frame.roster);
         run.acted = self.setup.minds[usize::from(rational.0)].acted();
         run.took_ms = self.reached_ms.unwrap_or(self.now_ms);
         let hostile = &self.setup.hostile;

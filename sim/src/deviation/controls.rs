@@ -27,6 +27,8 @@ struct Missing {
     name: &'static str,
     row: &'static str,
     lax: Lax,
+    lists: bool,
+    convicts: bool,
     command_len: usize,
 }
 
@@ -40,12 +42,24 @@ fn missing() -> Vec<Missing> {
             name: "hasBubble as printed: reports are no duty",
             row: "RP-N1",
             lax: Lax { printed_has_bubble: true, ..lax },
+            lists: true,
+            convicts: true,
             command_len: 256,
         },
         Missing {
-            name: "read-acks are not padded",
+            name: "q = ceil((n+f)/2) without listing",
+            row: "MQ-5",
+            lax,
+            lists: false,
+            convicts: true,
+            command_len: 256,
+        },
+        Missing {
+            name: "read-acks are not padded, and a lie is no proof",
             row: "RA-D1",
             lax: Lax { unpadded_read_acks: true, ..lax },
+            lists: true,
+            convicts: false,
             command_len: 8_000,
         },
     ]
@@ -65,6 +79,8 @@ fn pays(missing: &Missing, options: &Options) -> Result<Control, String> {
     let f = Quorum::largest_f(options.nodes);
     let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
     frame.rules = rules(missing.lax);
+    frame.lists = missing.lists;
+    frame.convicts = missing.convicts;
     frame.command_len = missing.command_len;
     let seeds = options.seeds_max.min(SEEDS);
     let options = Options { seeds, seeds_max: seeds, ..options.clone() };

@@ -215,7 +215,7 @@ impl Ground {
             live: run.live,
             owed_longest_ms: run.owed_longest_ms,
             listed: !run.listed_by.is_empty(),
-            proven: run.proven,
+            proven: run.proven.is_some(),
             dropped: run.dropped + run.blamed_by.len() as u64,
             own_null: run.own_null,
             penance: run.penance,

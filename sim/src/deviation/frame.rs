@@ -30,6 +30,10 @@ pub struct Frame {
     pub max_response_ms: u64,
     /// Bytes of the one command in each proposal.
     pub command_len: usize,
+    /// Whether whoever keeps others waiting is listed; without, nobody loses its standing for it.
+    pub lists: bool,
+    /// Whether a proof of misbehavior costs anything.
+    pub convicts: bool,
 }
 
 impl Frame {
@@ -50,10 +54,13 @@ impl Frame {
         Ok(Self {
             roster: Arc::new(roster),
             keys,
-            params: Params::default(),
+            // After the horizon the group idles as slowly as it may: nobody measures it any more.
+            params: Params { idle_first_ms: 60_000, ..Params::default() },
             rules: Rules::default().with_shared_verdicts(),
             horizon: rotations * n as u64,
-            max_response_ms: 240_000,
+            max_response_ms: 150_000,
+            lists: true,
+            convicts: true,
             command_len: COMMAND_LEN,
         })
     }

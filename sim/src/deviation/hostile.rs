@@ -5,10 +5,9 @@
 
 use super::alter;
 use super::play::{Act, Intake, Mind, Parcel, Place, Play, Player, Rule, Scene, Victim};
-use bart_rsm::message::{Agree, AgreeAck, Message, Resume};
+use bart_rsm::message::{Message, Resume};
 use bart_rsm::{Rules, Selfish, Slant};
-use std::collections::BTreeSet;
-use types::{Epoch, Hash, Instance, Kind, Slot};
+use types::{Epoch, Instance, Kind, Slot};
 
 /// How Byzantine members behave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,52 +121,12 @@ impl Foe {
             Self::ShowNobody => {
                 play(vec![rule(&[Kind::ShowQuorum], Place::Any, Victim::All, Act::Skip)])
             }
-            Self::Bait => Box::new(Bait { baits: BTreeSet::new(), proof: None, last: None }),
+            Self::Bait => {
+                play(vec![rule(&[Kind::Agree], Place::First, only, Act::Alter(alter::bait))])
+            }
             Self::Adaptive => Box::new(Adaptive { angry: false }),
             Self::Recover => Box::new(Recover { sent: 0 }),
         }
-    }
-}
-
-/// Z8: every proposal goes to the rational member in an AGREE that is signed and invalid; the valid
-/// one follows once that one was acknowledged or a message of a later step shows that it was not.
-struct Bait {
-    baits: BTreeSet<Hash>,
-    last: Option<Agree>,
-    proof: Option<(Agree, AgreeAck)>,
-}
-
-impl Mind for Bait {
-    fn outgoing(&mut self, scene: &Scene, to: Slot, mut message: Message, post: &mut Vec<Parcel>) {
-        let first = message.turn().0 == 0 && to == scene.target;
-        if first
-            && alter::bait(scene, to, &mut message)
-            && let Message::Agree(bait) = &message
-        {
-            self.baits.insert(bait.core.digest());
-            self.last = Some(bait.clone());
-        }
-        post.push(Parcel::now(to, message));
-    }
-
-    fn incoming(
-        &mut self,
-        scene: &Scene,
-        from: Slot,
-        message: &Message,
-        _: &mut Vec<Parcel>,
-    ) -> Intake {
-        if let (true, Message::AgreeAck(ack)) = (from == scene.target, message)
-            && self.baits.contains(&ack.core.payload.agree)
-            && let Some(bait) = &self.last
-        {
-            self.proof = Some((bait.clone(), ack.clone()));
-        }
-        Intake::Take
-    }
-
-    fn proof(&self) -> Option<(Agree, AgreeAck)> {
-        self.proof.clone()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod arena;
 pub mod assertions;
 pub mod command;
 pub mod controls;
+pub mod evidence;
 pub mod experiment;
 pub mod frame;
 pub mod hostile;

@@ -7,7 +7,7 @@
 //! repetition of a message that was withheld is withheld too.
 
 use super::weather::draw;
-use bart_rsm::message::{Agree, AgreeAck, Message};
+use bart_rsm::message::Message;
 use types::{
     Epoch, GroupId, Header, Ident, Instance, Kind, SecretKey, Signed, SignedPayload, Slot, Turn,
 };
@@ -120,11 +120,6 @@ pub trait Mind {
     /// After how long this member restores a broken link of which it is the dialer; none: never.
     fn redials_after_ms(&self, _scene: &Scene, _peer: Slot) -> Option<u64> {
         Some(0)
-    }
-
-    /// An acknowledgement by the rational member of an invalid AGREE, with that AGREE (TR5).
-    fn proof(&self) -> Option<(Agree, AgreeAck)> {
-        None
     }
 
     /// How often this member did something that the protocol does not say.

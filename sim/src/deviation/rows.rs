@@ -122,8 +122,6 @@ pub const ELSEWHERE: &[Elsewhere] = &[
         row: "RS-7",
         why: "commands of other members' origin (POM, Activate) have no stake in this experiment",
     },
-    Elsewhere { row: "BL-D1", why: "accusations are not counted yet" },
-    Elsewhere { row: "BL-N1", why: "accusations are not counted yet" },
     Elsewhere { row: "RS-8", why: "quotas are level 1" },
 ];
 
@@ -246,6 +244,10 @@ pub fn all() -> Vec<Strategy> {
     outcomes(&mut table);
     marks(&mut table);
     queue(&mut table);
+    // Both lie about what was accepted or known, which fits together with what was said before.
+    for strategy in table.0.iter_mut().filter(|s| s.row == "RA-D1" || s.row == "WA-D1") {
+        strategy.may.push(Consequence::Pom);
+    }
     table.0
 }
 
@@ -335,6 +337,9 @@ fn votes(table: &mut Table) {
     table.skip("WR-N1", "write", WRITE, Place::Any);
     table.delay("WR-T1", "write", WRITE, Place::Any, &[1_000, 5_000]);
     table.skip("WA-N1", "write-ack", WRITE_ACKS, Place::Any);
+    for strategy in table.0.iter_mut().filter(|s| s.row == "AA-D2") {
+        strategy.may.push(Consequence::Pom);
+    }
     let forget = (WRITE_ACKS, Place::First, Act::Alter(alter::forget_later_turn));
     table.alter("WA-D1", "write-ack", forget, NONE);
     table.delay("WA-T1", "write-ack", WRITE_ACKS, Place::Any, &[1_000, 5_000]);
@@ -362,6 +367,12 @@ fn marks(table: &mut Table) {
     let slant = |slant| Selfish { slant, ..Selfish::default() };
     table.inside("UN-N1", "no marks", not, slant(Slant::NoMarks));
     table.inside("UN-D1", "fines everybody", other, slant(Slant::FineAll));
+    let list = Cell("badlist", Column::Different);
+    table.inside("BL-D1", "lists the next member", list, slant(Slant::ListNext));
+    if let Some(strategy) = table.0.last_mut() {
+        strategy.must = vec![Consequence::Pom];
+    }
+    table.inside("BL-N1", "lists nobody", Cell("badlist", Column::NotSent), slant(Slant::NoLists));
     let lenient = Selfish { lenient: true, ..Selfish::default() };
     table.inside(
         "PN-R1",

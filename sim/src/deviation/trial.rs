@@ -71,8 +71,11 @@ fn owed_bytes(sizes: &Sizes, duty: Duty) -> usize {
 /// `standing(r)`: whether the group would go on with this member (10.1).
 pub fn standing(frame: &Frame, run: &Run, foe: Foe) -> bool {
     let quorum = frame.roster.quorum();
-    if run.proven {
+    if frame.convicts && run.proven.is_some() {
         return false;
+    }
+    if !frame.lists {
+        return true;
     }
     match quorum.mode() {
         Mode::QuasiSync => run.listed_by.is_empty(),

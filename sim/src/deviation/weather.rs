@@ -108,7 +108,7 @@ mod tests {
         let (mut one, mut other) = (Weather::new(9, 5), Weather::new(9, 5));
         for inst in 0..50 {
             if inst % 2 == 0 {
-                other.arrival(1_000_000 * inst + 500_000, Slot(0), Slot(1), Kind::Agree, inst, 0);
+                other.arrival(1_000_000 * inst, Slot(0), Slot(2), Kind::Agree, inst, 0);
             }
             assert_eq!(arrive(&mut one, inst), arrive(&mut other, inst));
         }
