@@ -351,8 +351,11 @@ impl<'a> Arena<'a> {
                     seat.meter.written += record.value.len() as u64;
                     seat.disk.insert(record.key, record.value);
                 }
-                Effect::Erase(key) => {
-                    self.seats[usize::from(slot.0)].disk.remove(&key);
+                Effect::Erase { from, to } => {
+                    let disk = &mut self.seats[usize::from(slot.0)].disk;
+                    for range in RecordKey::of_instances(from, to) {
+                        disk.retain(|key, _| !range.contains(key));
+                    }
                 }
                 Effect::Load(key) => self.push(self.now_ms + 1, Event::Loaded { slot, key }),
                 Effect::Send { to, message } => {
