@@ -78,6 +78,9 @@ impl Core {
         if !self.follows(from, no, 0) {
             return Outcome::Fault(Fault::Unexpected(Kind::Agree));
         }
+        if self.config.rules.selfish().blind_acks && self.stage(no, 0) == Some(1) {
+            return self.ack_blindly(from, no, 0, &m.core, Some(Arc::clone(&m.value)));
+        }
         if m.core.payload.reads != Hash::ZERO {
             return Outcome::Fault(Fault::Malformed(Kind::Agree, "reads in turn 0"));
         }
@@ -128,6 +131,11 @@ impl Core {
             }
             Some(_) => return self.repeat_agree_ack(from, no, turn, &m.core),
         }
+        if self.config.rules.selfish().blind_acks {
+            let body = m.body.body().into();
+            let value = m.statement.clone().map(|statement| Arc::new(Value { statement, body }));
+            return self.ack_blindly(from, no, turn, &m.core, value);
+        }
         let key = PadKey { from, ..self.pad_key(Kind::Agree, no, turn, self.me) };
         if !m.body.is_padded(self.config.params.v_max, &key) {
             return Outcome::Fault(Fault::Malformed(Kind::Agree, "pad"));
@@ -144,6 +152,25 @@ impl Core {
             self.keep_value(no, digest, &value);
         }
         if self.accept_agree(no, turn, digest, m.core.digest()) {
+            self.send_agree_ack(from, no, turn);
+        }
+        Outcome::Done
+    }
+
+    /// AA-D3: acknowledges whatever it is told. For the deviation experiment only.
+    fn ack_blindly(
+        &mut self,
+        from: Slot,
+        no: Instance,
+        turn: u32,
+        core: &Signed<AgreeStatement>,
+        value: Option<Arc<Value>>,
+    ) -> Outcome {
+        let digest = core.payload.value;
+        if let Some(value) = value {
+            self.keep_value(no, digest, &value);
+        }
+        if self.accept_agree(no, turn, digest, core.digest()) {
             self.send_agree_ack(from, no, turn);
         }
         Outcome::Done

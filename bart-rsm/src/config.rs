@@ -3,6 +3,7 @@
 use crate::costs::Costs;
 use crate::message::pad::BLOCK_MAX;
 use crate::proposal;
+use crate::selfish::{Lax, Selfish};
 use std::sync::Arc;
 use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX, UNTIMELY_MAX};
 use types::{Ident, Millis, Quorum, Roster, Slot, Stamp};
@@ -76,6 +77,8 @@ pub struct Rules {
     leader_counts_itself: bool,
     share_verdicts: bool,
     short_quorums: bool,
+    selfish: Selfish,
+    lax: Lax,
 }
 
 impl Default for Rules {
@@ -87,6 +90,8 @@ impl Default for Rules {
             leader_counts_itself: true,
             share_verdicts: false,
             short_quorums: false,
+            selfish: Selfish::default(),
+            lax: Lax::default(),
         }
     }
 }
@@ -122,6 +127,16 @@ impl Rules {
     pub fn share_verdicts(&self) -> bool {
         self.share_verdicts
     }
+
+    /// What this member changes inside itself; nothing, unless it deviates.
+    pub fn selfish(&self) -> &Selfish {
+        &self.selfish
+    }
+
+    /// Which precautions against selfish members are missing; none, outside negative controls.
+    pub fn lax(&self) -> &Lax {
+        &self.lax
+    }
 }
 
 #[cfg(feature = "broken-rules")]
@@ -149,6 +164,16 @@ impl Rules {
     /// Quorums that need not intersect.
     pub fn with_short_quorums(self) -> Self {
         Self { short_quorums: true, ..self }
+    }
+
+    /// A member that deviates inside itself.
+    pub fn with_selfish(self, selfish: Selfish) -> Self {
+        Self { selfish, ..self }
+    }
+
+    /// A group without some precaution against selfish members.
+    pub fn with_lax(self, lax: Lax) -> Self {
+        Self { lax, ..self }
     }
 
     /// Leaders do not vote.

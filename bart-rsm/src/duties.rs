@@ -55,7 +55,7 @@ impl Core {
                 }
             }
             // O3
-            if !inst.reports.contains(peer) {
+            if !inst.reports.contains(peer) && !self.config.rules.lax().printed_has_bubble {
                 found(POSITION_LAST, Duty::Report);
             }
             return;
@@ -91,6 +91,9 @@ impl Core {
 
     /// The first position at which `peer` owes us something in `inst`.
     pub(crate) fn owed(&self, peer: Slot, inst: &Inst) -> Option<u32> {
+        if self.config.rules.selfish().lenient {
+            return None;
+        }
         let mut first: Option<u32> = None;
         self.each_duty(peer, inst, &mut |at, _| first = Some(first.map_or(at, |f| f.min(at))));
         first

@@ -51,6 +51,7 @@ mod residence;
 mod resume;
 mod roles;
 mod schedule;
+mod selfish;
 mod sender;
 mod set_turn;
 mod show_quorum;
@@ -71,6 +72,7 @@ pub use outline::Outline;
 pub use proposal::{Accusation, Proposal};
 pub use record::{Record, RecordKey};
 pub use residence::{REPLAYED, RestoreError};
+pub use selfish::{Lax, Selfish, Slant};
 
 #[cfg(test)]
 mod tests;

@@ -30,11 +30,12 @@ impl Core {
         let commands = entries.iter().map(|(_, command)| command.clone()).collect();
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
         let stamp = self.now.wall.max(after);
-        let proposal = Proposal {
+        let mut proposal = Proposal {
             untimely: self.untimely(no),
             closed_upto: self.closed_upto(),
             ..Proposal::plain(self.slots(no), stamp, commands)
         };
+        self.config.rules.selfish().bend(self.me, &mut proposal);
         let body: Arc<[u8]> = proposal.to_bytes().into();
         let stated = ValueStatement { body: Hash::of(&body), len: Size(body.len() as u64) };
         let Some(statement) = self.sign(no, 0, stated) else { return };

@@ -44,6 +44,7 @@ impl Core {
     fn arm(&mut self, no: Instance, turn: u32) {
         let pace = if turn == 0 { self.pace(no) } else { 0 };
         let wait = self.log.timeout.turn_ms(&self.config.params, turn).saturating_add(pace);
+        let wait = self.config.rules.selfish().shift(wait);
         self.timers.insert(no, (turn, self.now.mono.plus(wait)));
     }
 

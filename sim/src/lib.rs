@@ -17,6 +17,7 @@ pub mod adversary;
 pub mod campaign;
 pub mod check;
 pub mod controls;
+pub mod deviation;
 pub mod disk;
 pub mod explore;
 pub mod figures;

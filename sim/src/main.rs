@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
+use sim::deviation::command::{self as deviations, DeviationArgs};
 use sim::explore::{Found, Role, Setting, explore};
 use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
 use std::io::Write as _;
@@ -28,6 +29,8 @@ enum Command {
     /// Visits every interleaving of one instance with one faulty member; exits with 1 if something is
     /// wrong.
     Explore(ExploreArgs),
+    /// Tries whether any deviation of a rational member pays; exits with 1 if one does.
+    Deviations(DeviationArgs),
     /// Lists the adversaries.
     List,
 }
@@ -170,6 +173,7 @@ fn main() -> ExitCode {
         Command::Controls(args) => run_controls(&args),
         Command::Figures(args) => figures(&args),
         Command::Explore(args) => run_explore(&args),
+        Command::Deviations(args) => deviations::run(&args),
         Command::List => {
             for entry in adversary::ALL {
                 println!("{:22} {}", entry.name, entry.what);

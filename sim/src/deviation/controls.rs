@@ -1,0 +1,144 @@
+//! Negative controls: groups that lack one precaution, which the experiment must flag (10.3).
+//!
+//! Guarantees: an experiment that finds nothing here has no power, and the report says so. "No slice
+//! challenge" is level 2.
+
+use super::experiment::{Ground, Options};
+use super::frame::Frame;
+use super::rows::{self, Strategy};
+use crate::controls;
+use crate::scenario::RuleSet;
+use bart_rsm::{Lax, Rules};
+use types::{Mode, Quorum};
+
+/// What became of a control.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// What is missing, and which row abuses it.
+    pub name: String,
+    /// What was seen.
+    pub seen: String,
+    /// Whether it was found profitable or harmful.
+    pub flagged: bool,
+}
+
+/// A precaution left out and the row that abuses it.
+struct Missing {
+    name: &'static str,
+    row: &'static str,
+    lax: Lax,
+    lists: bool,
+    convicts: bool,
+    command_len: usize,
+}
+
+/// Seeds against each behaviour.
+const SEEDS: u64 = 30;
+
+fn missing() -> Vec<Missing> {
+    let lax = Lax::default();
+    vec![
+        Missing {
+            name: "hasBubble as printed: reports are no duty",
+            row: "RP-N1",
+            lax: Lax { printed_has_bubble: true, ..lax },
+            lists: true,
+            convicts: true,
+            command_len: 256,
+        },
+        Missing {
+            name: "q = ceil((n+f)/2) without listing",
+            row: "MQ-5",
+            lax,
+            lists: false,
+            convicts: true,
+            command_len: 256,
+        },
+        Missing {
+            name: "read-acks are not padded, and a lie is no proof",
+            row: "RA-D1",
+            lax: Lax { unpadded_read_acks: true, ..lax },
+            lists: true,
+            convicts: false,
+            command_len: 8_000,
+        },
+    ]
+}
+
+fn strategy(row: &str) -> Result<Strategy, String> {
+    let found = rows::all().into_iter().find(|s| s.row == row && !s.variant.contains("p=0.1"));
+    found.ok_or_else(|| format!("no strategy plays {row}"))
+}
+
+fn rules(lax: Lax) -> Rules {
+    Rules::default().with_shared_verdicts().with_lax(lax)
+}
+
+/// The control's row pays by the report's criterion in the group that lacks the precaution.
+fn pays(missing: &Missing, options: &Options) -> Result<Control, String> {
+    let f = Quorum::largest_f(options.nodes);
+    let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
+    frame.rules = rules(missing.lax);
+    frame.lists = missing.lists;
+    frame.convicts = missing.convicts;
+    frame.command_len = missing.command_len;
+    let seeds = options.seeds_max.min(SEEDS);
+    let options = Options { seeds, seeds_max: seeds, ..options.clone() };
+    let ground = Ground::of(frame, &options)?;
+    let strategy = strategy(missing.row)?;
+    let found = ground.try_all(std::slice::from_ref(&strategy), &options, |_, _| {})?;
+    let finding = found.first().ok_or("no finding")?;
+    let resolved = resolved(missing, &strategy, &options)?;
+    let worst = finding.lower > finding.eps;
+    let strict = finding.strictly_positive();
+    let seen = format!(
+        "difference {:.2} [{:.2}, {:.2}], eps {:.2}; strictly positive against {} of {} behaviours ({} with the resolved rules); standing lost in {:.0} %",
+        finding.difference,
+        finding.lower,
+        finding.upper,
+        finding.eps,
+        strict.len(),
+        options.foes.len(),
+        resolved,
+        100.0 * finding.lost
+    );
+    let name = format!("{}; {}", missing.name, missing.row);
+    Ok(Control { name, seen, flagged: worst || strict.len() > resolved })
+}
+
+/// Behaviours against which the same row is strictly positive with the resolved rules.
+fn resolved(missing: &Missing, strategy: &Strategy, options: &Options) -> Result<usize, String> {
+    let f = Quorum::largest_f(options.nodes);
+    let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
+    frame.command_len = missing.command_len;
+    let ground = Ground::of(frame, options)?;
+    let found = ground.try_all(std::slice::from_ref(strategy), options, |_, _| {})?;
+    Ok(found.first().map_or(0, |finding| finding.strictly_positive().len()))
+}
+
+/// The control breaks agreement or termination in the simulator.
+fn harms(name: &str, rules: RuleSet, options: &Options) -> Result<Control, String> {
+    let verdict = controls::check(rules, 2_000, options.jobs)?;
+    Ok(Control { name: name.into(), seen: verdict.to_string(), flagged: verdict.is_good() })
+}
+
+/// All controls.
+pub fn all(options: &Options) -> Result<Vec<Control>, String> {
+    let mut found = incentives(options)?;
+    found.push(harms(
+        "signatures without the instance (S must fail)",
+        RuleSet::UnsignedInstance,
+        options,
+    )?);
+    found.push(harms(
+        "a proof does not start a turn (L must fail)",
+        RuleSet::NoStartOnPol,
+        options,
+    )?);
+    Ok(found)
+}
+
+/// The controls in which a row must pay.
+pub fn incentives(options: &Options) -> Result<Vec<Control>, String> {
+    missing().iter().map(|missing| pays(missing, options)).collect()
+}
