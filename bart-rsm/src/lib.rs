@@ -50,6 +50,7 @@ mod sender;
 mod set_turn;
 mod show_quorum;
 mod sign_once;
+mod tamper;
 mod time;
 mod turn;
 mod verify;
@@ -63,6 +64,8 @@ pub use outline::Outline;
 pub use proposal::{Accusation, Proposal};
 pub use record::{Record, RecordKey};
 pub use residence::{REPLAYED, RestoreError};
+#[cfg(feature = "broken-rules")]
+pub use tamper::Compose;
 
 #[cfg(test)]
 mod tests;
