@@ -86,6 +86,18 @@ impl Summary {
     }
 }
 
+/// Plays a seed; a panic, of the code under test or of the simulator, is a violation like others.
+fn play(scenario: &Scenario) -> Result<Outcome, String> {
+    // What a panic leaves behind is dropped with the world; nothing is shared between seeds but
+    // verdicts about signatures, which are only ever added whole.
+    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_seed(scenario)));
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let what = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Ok(Outcome::panicked(what))
+    })
+}
+
 /// Plays `count` seeds from `from` on, on `jobs` threads.
 pub fn run(scenario: &Scenario, from: u64, count: u64, jobs: usize) -> Result<Summary, String> {
     scenario.validate()?;
@@ -102,7 +114,7 @@ pub fn run(scenario: &Scenario, from: u64, count: u64, jobs: usize) -> Result<Su
                         break;
                     }
                     let scenario = Scenario { seed: from + index, ..scenario.clone() };
-                    let outcome = run_seed(&scenario);
+                    let outcome = play(&scenario);
                     if results.send((index, scenario, outcome)).is_err() {
                         break;
                     }

@@ -10,7 +10,7 @@
 //! 3. *Bounded*: every run ends, in virtual time and in events.
 //! 4. *Powerful*: each broken rule set of [`scenario::RuleSet::BROKEN`] is caught (`controls`).
 //!
-//! Where to start reading: [`scenario`], [`plan`], [`world`], [`check`], [`adversary`].
+//! Where to start reading: [`scenario`], [`plan`], [`world`], [`check`], [`adversary`], [`rows`].
 
 pub mod adversary;
 pub mod campaign;
@@ -21,6 +21,7 @@ pub mod group;
 pub mod network;
 pub mod plan;
 pub mod rng;
+pub mod rows;
 pub mod scenario;
 pub mod seat;
 pub mod trace;

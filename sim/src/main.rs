@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
-use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
+use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls, rows};
 use std::io::Write as _;
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ enum Command {
     /// Checks the checkers: each broken rule set must be caught, the resolved rules must be clean.
     Controls(ControlArgs),
     /// Lists the adversaries.
-    List,
+    List(ListArgs),
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +111,13 @@ struct ControlArgs {
     jobs: Option<usize>,
 }
 
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The rows of the deviation catalogue instead, with the adversaries that play them.
+    #[arg(long)]
+    rows: bool,
+}
+
 fn parse_trouble(text: &str) -> Result<Trouble, String> {
     [Trouble::Calm, Trouble::Seeded, Trouble::Asynchronous]
         .into_iter()
@@ -127,10 +134,8 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Controls(args) => run_controls(&args),
-        Command::List => {
-            for entry in adversary::ALL {
-                println!("{:22} {}", entry.name, entry.what);
-            }
+        Command::List(args) => {
+            list(&args);
             Ok(true)
         }
     };
@@ -141,6 +146,16 @@ fn main() -> ExitCode {
             eprintln!("sim: {error}");
             ExitCode::from(2)
         }
+    }
+}
+
+fn list(args: &ListArgs) {
+    if args.rows {
+        print!("{}", rows::markdown());
+        return;
+    }
+    for entry in adversary::ALL {
+        println!("{:26} {}", entry.name, entry.what);
     }
 }
 

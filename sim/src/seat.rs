@@ -3,7 +3,7 @@
 
 use crate::disk::Disk;
 use crate::rng::Random;
-use bart_rsm::{Config, Core, Now, Step};
+use bart_rsm::{Compose, Config, Core, Now, Step};
 use types::{Millis, SecretKey, Slot, Stamp};
 
 /// Wall clock of the run's start, milliseconds since the Unix epoch (2026-01-01).
@@ -68,8 +68,13 @@ impl Seat {
         }
     }
 
-    /// Starts the engine from whatever the disk holds.
-    pub fn boot(&mut self, now_ms: u64, rng: &mut Random) -> Result<Step, String> {
+    /// Starts the engine from whatever the disk holds; a faulty one may alter its proposals.
+    pub fn boot(
+        &mut self,
+        now_ms: u64,
+        compose: Option<Compose>,
+        rng: &mut Random,
+    ) -> Result<Step, String> {
         self.life += 1;
         self.fuse = None;
         self.wake_ms = None;
@@ -82,6 +87,9 @@ impl Seat {
         } else {
             Core::restore(config, key, self.disk.records()).map_err(|error| error.to_string())?
         };
+        if let Some(compose) = compose {
+            core.compose_with(compose);
+        }
         let step = core.start(self.now(now_ms));
         self.core = Some(core);
         Ok(step)

@@ -75,6 +75,27 @@ pub struct Outcome {
     pub faulty: Vec<Slot>,
 }
 
+impl Outcome {
+    /// The outcome of a run that panicked.
+    pub fn panicked(what: &str) -> Self {
+        let what = what.to_owned();
+        Self {
+            stop: Stop::Violation,
+            violations: vec![Violation { check: "panic", at_ms: 0, what }],
+            instances: 0,
+            nulls: 0,
+            later_turns: false,
+            messages: 0,
+            settled_ms: 0,
+            crashes: 0,
+            digest: Hash::ZERO,
+            story: Vec::new(),
+            adversary: "",
+            faulty: Vec::new(),
+        }
+    }
+}
+
 /// A group at some moment.
 pub struct World {
     now_ms: u64,

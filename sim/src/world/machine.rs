@@ -7,7 +7,8 @@ impl World {
     pub(super) fn boot(&mut self, seat: usize) {
         let now_ms = self.now_ms;
         let slot = self.seats[seat].slot;
-        match self.seats[seat].boot(now_ms, &mut self.disk_rng) {
+        let compose = self.strategies.get(&slot).and_then(|strategy| strategy.compose());
+        match self.seats[seat].boot(now_ms, compose, &mut self.disk_rng) {
             Ok(step) => self.carry_out(seat, step),
             Err(error) if self.is_honest(slot) => {
                 let what = format!("{slot} cannot start from its own disk: {error}");
