@@ -92,7 +92,7 @@ impl Core {
         let zero = Millis(0);
         Ok(Self {
             me,
-            q: roster.quorum().size(),
+            q: config.rules.quorum_size(&roster.quorum()),
             slots,
             schedule: Schedule::new(&roster),
             signer,

@@ -83,6 +83,9 @@ impl Core {
     /// P4: where a peer stands.
     pub(crate) fn on_resume(&mut self, from: Slot, m: &Resume) -> Outcome {
         let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
+        if self.config.rules.literal() {
+            return Outcome::Done;
+        }
         let (current, floor) = (self.current, self.floor);
         self.note_evidence(from, self.entered_at_least(m.undecided));
         let Some(peer) = self.peer(from) else { return Outcome::Done };

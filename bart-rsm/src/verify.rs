@@ -144,7 +144,7 @@ impl Verifier {
     }
 
     fn q(&self) -> usize {
-        self.roster.quorum().size()
+        self.rules.quorum_size(&self.roster.quorum())
     }
 
     /// A proof of leadership for `pol.turn`.
