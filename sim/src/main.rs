@@ -2,9 +2,10 @@
 
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
-use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls, rows};
+use sim::{Choice, CrashPoint, RuleSet, Scenario, Trouble, adversary, controls, rows};
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Deterministic simulation of a whole PIB group, with faulty members, from a seed.
 #[derive(Debug, Parser)]
@@ -22,6 +23,9 @@ enum Command {
     Replay(ReplayArgs),
     /// Checks the checkers: each broken rule set must be caught, the resolved rules must be clean.
     Controls(ControlArgs),
+    /// Plays one seed with a crash at every point of every honest member's work; exits with 1 if one
+    /// violates something.
+    CrashPoints(CrashPointArgs),
     /// Lists the adversaries.
     List(ListArgs),
 }
@@ -40,8 +44,8 @@ struct ScenarioArgs {
     /// Instances that every honest member must decide.
     #[arg(long, default_value_t = 6)]
     instances: u64,
-    /// What else goes wrong: calm, asynchronous, or seeded.
-    #[arg(long, default_value = "seeded", value_parser = parse_trouble)]
+    /// What else goes wrong: calm, asynchronous, seeded, or recorded (seeded, for old seeds).
+    #[arg(long, default_value = "seeded", value_parser = Trouble::parse)]
     trouble: Trouble,
     /// Rules of the honest members; anything but `resolved` is a negative control.
     #[arg(long, default_value = "resolved", value_parser = RuleSet::parse)]
@@ -49,6 +53,10 @@ struct ScenarioArgs {
     /// Instances that run at the same time, at most half of the members.
     #[arg(long, default_value_t = 1)]
     pipeline: u64,
+    /// A crash of one honest member at one point: slot, number of its effect, and `lost` or `kept`
+    /// for what was not synced; for example 2:17:lost.
+    #[arg(long, value_parser = CrashPoint::parse)]
+    crash_at: Option<CrashPoint>,
     /// Let every member verify every signature itself; slower, with the same outcome.
     #[arg(long)]
     separate_crypto: bool,
@@ -65,6 +73,7 @@ impl ScenarioArgs {
             rules: self.rules,
             pipeline: self.pipeline,
             separate_crypto: self.separate_crypto,
+            crash_point: self.crash_at,
             seed,
             told: false,
         }
@@ -102,7 +111,25 @@ struct ReplayArgs {
 }
 
 #[derive(Debug, Args)]
+struct CrashPointArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// The seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Only every so many effects.
+    #[arg(long, default_value_t = 1)]
+    step: usize,
+    /// Threads [default: all cores].
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 struct ControlArgs {
+    /// Only the control of this name.
+    #[arg(long)]
+    only: Option<String>,
     /// Seeds tried at most for each broken rule set.
     #[arg(long, default_value_t = 2_000)]
     seeds: u64,
@@ -118,13 +145,6 @@ struct ListArgs {
     rows: bool,
 }
 
-fn parse_trouble(text: &str) -> Result<Trouble, String> {
-    [Trouble::Calm, Trouble::Seeded, Trouble::Asynchronous]
-        .into_iter()
-        .find(|trouble| trouble.to_string() == text)
-        .ok_or_else(|| format!("no such trouble: {text:?}"))
-}
-
 fn cores(jobs: Option<usize>) -> usize {
     jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()))
 }
@@ -134,6 +154,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run(&args),
         Command::Replay(args) => replay(&args),
         Command::Controls(args) => run_controls(&args),
+        Command::CrashPoints(args) => crash_points(&args),
         Command::List(args) => {
             list(&args);
             Ok(true)
@@ -161,19 +182,21 @@ fn list(args: &ListArgs) {
 
 fn run(args: &RunArgs) -> Result<bool, String> {
     let scenario = args.scenario.scenario(args.from);
+    let start = Instant::now();
     let summary = campaign::run(&scenario, args.from, args.seeds, cores(args.jobs))?;
+    let seconds = start.elapsed().as_secs_f64();
     if args.json {
         let json = serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?;
         println!("{json}");
     } else {
-        print_summary(&summary);
+        print_summary(&summary, "seeds", seconds);
     }
     Ok(summary.is_clean())
 }
 
-fn print_summary(summary: &Summary) {
+fn print_summary(summary: &Summary, runs: &str, seconds: f64) {
     println!(
-        "{} members, {} seeds: {} instances decided ({} NULL), {} seeds with a \
+        "{} members, {} {runs}: {} instances decided ({} NULL), {} seeds with a \
          turn above 0, {} crashes, {} messages, settled within {:.0} s of virtual time",
         summary.nodes,
         summary.seeds,
@@ -184,6 +207,7 @@ fn print_summary(summary: &Summary) {
         summary.messages,
         summary.settled_max_ms as f64 / 1000.0,
     );
+    println!("{:.1} s, {:.1} {runs} a second", seconds, summary.seeds as f64 / seconds.max(0.001));
     if summary.is_clean() {
         println!("violations: none");
         return;
@@ -223,10 +247,21 @@ fn replay(args: &ReplayArgs) -> Result<bool, String> {
     Ok(outcome.violations.is_empty())
 }
 
+fn crash_points(args: &CrashPointArgs) -> Result<bool, String> {
+    let scenario = args.scenario.scenario(args.seed);
+    let start = Instant::now();
+    let summary = sim::crash_points::run(&scenario, args.step, cores(args.jobs))?;
+    print_summary(&summary, "crash points", start.elapsed().as_secs_f64());
+    Ok(summary.is_clean())
+}
+
 fn run_controls(args: &ControlArgs) -> Result<bool, String> {
     let mut good = true;
-    for rules in RuleSet::BROKEN {
-        let verdict = controls::check(rules, args.seeds, cores(args.jobs))?;
+    let controls = controls::all();
+    let wanted =
+        |control: &&controls::Control| args.only.as_ref().is_none_or(|only| control.name == only);
+    for control in controls.iter().filter(wanted) {
+        let verdict = controls::check(control, args.seeds, cores(args.jobs))?;
         println!("{verdict}");
         good &= verdict.is_good();
     }

@@ -3,7 +3,7 @@
 use crate::adversary;
 use bart_rsm::Rules;
 use std::fmt;
-use types::{Mode, Quorum, QuorumError};
+use types::{Mode, Quorum, QuorumError, Slot};
 
 /// Which faulty behaviour a run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,8 +45,11 @@ impl fmt::Display for Choice {
 pub enum Trouble {
     /// Delays only.
     Calm,
-    /// Whatever the seed says: late stabilisation, loss, partitions, absences, crashes.
+    /// Whatever the seed says: late stabilisation, loss, partitions, absences, crashes, full disks,
+    /// clocks that drift and jump.
     Seeded,
+    /// As seeded, without full disks and wrong clocks: what recorded seeds were found with.
+    Recorded,
     /// Delays of up to 40 s until a late stabilisation, and nothing else: the setting in which the
     /// reference model found its failures (specification 3.13).
     Asynchronous,
@@ -57,8 +60,55 @@ impl fmt::Display for Trouble {
         out.write_str(match self {
             Self::Calm => "calm",
             Self::Seeded => "seeded",
+            Self::Recorded => "recorded",
             Self::Asynchronous => "asynchronous",
         })
+    }
+}
+
+impl Trouble {
+    /// Every kind of trouble.
+    pub const ALL: [Self; 4] = [Self::Calm, Self::Seeded, Self::Recorded, Self::Asynchronous];
+
+    /// The trouble of a name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|trouble| trouble.to_string() == text);
+        found.ok_or_else(|| format!("no such trouble: {text:?}"))
+    }
+}
+
+/// A crash of one honest member at one point of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// Who.
+    pub slot: Slot,
+    /// Before which of its effects, the first being 1. The moment between a sync and the effect that
+    /// waited for it counts as one.
+    pub effect: u64,
+    /// Whether what was written and not synced survives.
+    pub keep: bool,
+}
+
+impl CrashPoint {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no crash point; one is 2:17:lost or 2:17:kept");
+        let parts: Vec<&str> = text.split(':').collect();
+        let [slot, effect, keep] = parts[..] else { return Err(wrong()) };
+        let slot = Slot(slot.parse().map_err(|_| wrong())?);
+        let effect = effect.parse().map_err(|_| wrong())?;
+        match keep {
+            "kept" => Ok(Self { slot, effect, keep: true }),
+            "lost" => Ok(Self { slot, effect, keep: false }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for CrashPoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keep = if self.keep { "kept" } else { "lost" };
+        write!(out, "{}:{}:{keep}", self.slot.0, self.effect)
     }
 }
 
@@ -75,12 +125,25 @@ pub enum RuleSet {
     SetTurnBlocks,
     /// A leader does not count its own vote (issue T8).
     LeaderNotCounted,
+    /// A set-turn is demanded of members that were shown no proof of its turn (decision 5).
+    PrivateProof,
+    /// Quorums of `ceil((n + f + 1) / 2)`, and leaders that stop at `n - f - 1` write-acks (T9, T10).
+    LargeQuorum,
+    /// The report as it is printed.
+    LiteralReading,
 }
 
 impl RuleSet {
     /// The rules that must be caught.
-    pub const BROKEN: [Self; 4] =
-        [Self::UnsignedInstance, Self::NoStartOnPol, Self::SetTurnBlocks, Self::LeaderNotCounted];
+    pub const BROKEN: [Self; 7] = [
+        Self::UnsignedInstance,
+        Self::NoStartOnPol,
+        Self::SetTurnBlocks,
+        Self::LeaderNotCounted,
+        Self::PrivateProof,
+        Self::LargeQuorum,
+        Self::LiteralReading,
+    ];
 
     /// Name on the command line.
     pub fn name(self) -> &'static str {
@@ -90,6 +153,9 @@ impl RuleSet {
             Self::NoStartOnPol => "no-start-on-pol",
             Self::SetTurnBlocks => "set-turn-blocks",
             Self::LeaderNotCounted => "leader-not-counted",
+            Self::PrivateProof => "private-proof",
+            Self::LargeQuorum => "large-quorum",
+            Self::LiteralReading => "literal-reading",
         }
     }
 
@@ -110,6 +176,9 @@ impl RuleSet {
             Self::NoStartOnPol => resolved.without_start_on_pol(),
             Self::SetTurnBlocks => resolved.with_set_turn_always_blocking(),
             Self::LeaderNotCounted => resolved.without_leader_vote(),
+            Self::PrivateProof => resolved.with_demand_on_private_proof(),
+            Self::LargeQuorum => resolved.with_large_quorum(),
+            Self::LiteralReading => resolved.literally(),
         }
     }
 }
@@ -133,6 +202,8 @@ pub struct Scenario {
     pub pipeline: u64,
     /// Whether every member verifies every signature itself, instead of once for all members.
     pub separate_crypto: bool,
+    /// A crash besides those of the seed.
+    pub crash_point: Option<CrashPoint>,
     /// The seed.
     pub seed: u64,
     /// Whether to keep the story.
@@ -151,6 +222,7 @@ impl Scenario {
             rules: RuleSet::Resolved,
             pipeline: 1,
             separate_crypto: false,
+            crash_point: None,
             seed,
             told: false,
         }
@@ -203,6 +275,9 @@ impl Scenario {
         }
         if self.rules != RuleSet::Resolved {
             command += &format!(" --rules {}", self.rules.name());
+        }
+        if let Some(point) = self.crash_point {
+            command += &format!(" --crash-at {point}");
         }
         command + " --trace"
     }

@@ -1,7 +1,7 @@
 //! Seeds that found a bug in the core, each with what was wrong; the name says what must hold. With
 //! the correction taken out the seed fails again, except where the test says otherwise.
 
-use sim::{Choice, Scenario, adversary, run_seed};
+use sim::{Choice, Scenario, Trouble, adversary, run_seed};
 
 fn assert_clean(scenario: &Scenario) {
     let outcome = run_seed(scenario).unwrap();
@@ -9,9 +9,10 @@ fn assert_clean(scenario: &Scenario) {
     assert!(outcome.instances >= scenario.instances);
 }
 
-/// Seeds that were found with the mixture as it was then.
+/// Seeds that were found with the mixture and the trouble as they were then.
 fn first_mixture(seed: u64) -> Scenario {
-    Scenario { adversary: Choice::Named(adversary::FIRST_MIX), ..Scenario::new(5, seed) }
+    let adversary = Choice::Named(adversary::FIRST_MIX);
+    Scenario { adversary, trouble: Trouble::Recorded, ..Scenario::new(5, seed) }
 }
 
 /// Reports are kept in memory and lost in a crash, while the mark "closed up to here" is durable:
@@ -43,7 +44,7 @@ fn reopened_instance_survives_a_crash() {
 #[test]
 fn restart_with_a_log_record_one_behind_succeeds() {
     let adversary = Choice::Named("stale-max-pol");
-    assert_clean(&Scenario { adversary, faulty: Some(1), ..Scenario::new(5, 10_108) });
+    assert_clean(&Scenario { adversary, faulty: Some(1), ..first_mixture(10_108) });
 }
 
 /// A lost set-turn left its leader without the vote of a member that had already answered the read.

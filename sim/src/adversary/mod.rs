@@ -31,6 +31,7 @@ mod held_proof;
 mod inflated_read;
 mod invented_proof;
 mod lazy_ack;
+mod lonely_read;
 mod lying_read;
 mod mix;
 mod proposals;
@@ -282,6 +283,7 @@ pub const ALL: &[Entry] = &[
     early_set_turn::ENTRY,
     split::ENTRY,
     selective_read::ENTRY,
+    lonely_read::ENTRY,
     two_proofs::ENTRY,
     wrong_turn_proof::ENTRY,
     held_proof::ENTRY,

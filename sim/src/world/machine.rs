@@ -52,7 +52,11 @@ impl World {
                 Effect::Erase { from, to } => self.seats[seat].disk.erase(from, to),
                 other => {
                     if self.seats[seat].disk.is_dirty() {
-                        self.seats[seat].disk.sync();
+                        if !self.seats[seat].disk.sync() {
+                            self.seats[seat].down_ms = FULL_RETRY_MS;
+                            self.crash(seat);
+                            return;
+                        }
                         // A crash between the sync and the effect that it allows.
                         if self.seats[seat].burn() {
                             self.crash(seat);
