@@ -44,7 +44,8 @@ struct ScenarioArgs {
     /// Instances that every honest member must decide.
     #[arg(long, default_value_t = 6)]
     instances: u64,
-    /// What else goes wrong: calm, asynchronous, seeded, or recorded (seeded, for old seeds).
+    /// What else goes wrong: calm, asynchronous, sender-cut, seeded, or
+    /// recorded (as seeded was, for old seeds).
     #[arg(long, default_value = "seeded", value_parser = Trouble::parse)]
     trouble: Trouble,
     /// Rules of the honest members; anything but `resolved` is a negative control.

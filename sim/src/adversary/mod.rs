@@ -284,6 +284,7 @@ pub const ALL: &[Entry] = &[
     split::ENTRY,
     selective_read::ENTRY,
     lonely_read::ENTRY,
+    lonely_read::HIDDEN,
     two_proofs::ENTRY,
     wrong_turn_proof::ENTRY,
     held_proof::ENTRY,
