@@ -75,6 +75,9 @@ pub struct Rules {
     start_on_pol: bool,
     set_turn_always_blocks: bool,
     leader_counts_itself: bool,
+    demand_on_private_proof: bool,
+    large_quorum: bool,
+    literal: bool,
     share_verdicts: bool,
     short_quorums: bool,
     selfish: Selfish,
@@ -88,6 +91,9 @@ impl Default for Rules {
             start_on_pol: true,
             set_turn_always_blocks: false,
             leader_counts_itself: true,
+            demand_on_private_proof: false,
+            large_quorum: false,
+            literal: false,
             share_verdicts: false,
             short_quorums: false,
             selfish: Selfish::default(),
@@ -117,9 +123,31 @@ impl Rules {
         self.leader_counts_itself
     }
 
-    /// The one quorum size (decision 2), or one less: then two quorums may share nobody.
+    /// The one quorum size (decision 2). Broken: one less, so that two quorums may share nobody; or
+    /// that of a population that includes the sender, which the live members cannot fill at
+    /// n = 3f + 2.
     pub fn quorum_size(&self, quorum: &Quorum) -> usize {
-        quorum.size() - usize::from(self.short_quorums)
+        let size = quorum.size() - usize::from(self.short_quorums);
+        if self.large_quorum { (quorum.n() + quorum.f() + 1).div_ceil(2) } else { size }
+    }
+
+    /// A missing set-turn is a duty as soon as we know a proof of its turn or a later one, although
+    /// the peer was shown none (the first resolution of decision 5).
+    pub(crate) fn demand_on_private_proof(&self) -> bool {
+        self.demand_on_private_proof
+    }
+
+    /// Write-acks with which a leader stops waiting: never fewer than a quorum, but the printed rule
+    /// says `n - f - 1` (issue T10).
+    pub(crate) fn enough_write_acks(&self, quorum: &Quorum) -> usize {
+        let enough = quorum.enough_write_acks();
+        if self.large_quorum { enough } else { enough.max(quorum.size()) }
+    }
+
+    /// The report as it is printed: READ waits for its addressee's set-turn, whoever decided starts
+    /// no turn, nobody helps who fell behind, reports are no duty.
+    pub(crate) fn literal(&self) -> bool {
+        self.literal
     }
 
     /// Cores of one thread verify a signature once between them. The verdict is the same, as it
@@ -154,6 +182,21 @@ impl Rules {
     /// Every expected set-turn blocks.
     pub fn with_set_turn_always_blocking(self) -> Self {
         Self { set_turn_always_blocks: true, ..self }
+    }
+
+    /// Set-turns are demanded of peers that were shown no proof.
+    pub fn with_demand_on_private_proof(self) -> Self {
+        Self { demand_on_private_proof: true, ..self }
+    }
+
+    /// Quorums of `ceil((n + f + 1) / 2)`, with the printed rule of stopping at `n - f - 1`.
+    pub fn with_large_quorum(self) -> Self {
+        Self { large_quorum: true, ..self }
+    }
+
+    /// The literal reading of specification 3.13.
+    pub fn literally(self) -> Self {
+        Self { literal: true, start_on_pol: false, ..self }
     }
 
     /// For simulations: see [`Rules::share_verdicts`].

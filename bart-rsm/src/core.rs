@@ -89,6 +89,8 @@ pub struct Core {
     pub(crate) unsaved: BTreeSet<Instance>,
     pub(crate) dirty_insts: BTreeSet<Instance>,
     pub(crate) dirty_peers: SlotSet,
+    /// For simulations of faulty members only.
+    pub(crate) tamper: crate::tamper::Tamper,
 }
 
 impl Core {
@@ -138,6 +140,7 @@ impl Core {
             unsaved: BTreeSet::new(),
             dirty_insts: BTreeSet::new(),
             dirty_peers: SlotSet::default(),
+            tamper: Default::default(),
             config,
         })
     }

@@ -55,7 +55,9 @@ impl Core {
                 }
             }
             // O3
-            if !inst.reports.contains(peer) && !self.config.rules.lax().printed_has_bubble {
+            let reports_due =
+                !self.config.rules.lax().printed_has_bubble && !self.config.rules.literal();
+            if !inst.reports.contains(peer) && reports_due {
                 found(POSITION_LAST, Duty::Report);
             }
             return;
@@ -76,7 +78,10 @@ impl Core {
         for (turn, lead) in &inst.leads {
             let conv = lead.conv(peer);
             let missing = !lead.set_turns.contains_key(&peer);
-            let always = self.config.rules.set_turn_always_blocks() && inst.started >= *turn;
+            let rules = &self.config.rules;
+            let always = rules.set_turn_always_blocks() && inst.started >= *turn
+                || rules.demand_on_private_proof() && lead.read.is_none() && inst.proof >= *turn
+                || rules.literal() && inst.proof >= *turn;
             if missing && (conv.sent >= 1 || always) {
                 found(*turn, Duty::SetTurn(Turn(*turn)));
             } else if conv.sent > conv.acked {
@@ -116,7 +121,8 @@ impl Core {
             let formed = lead.formed();
             if formed > 0 {
                 // READ may precede the peer's SET_TURN; nothing else may.
-                let started = *turn == 0 || conv.sent == 0 || lead.set_turns.contains_key(&peer);
+                let early = conv.sent == 0 && !self.config.rules.literal();
+                let started = *turn == 0 || early || lead.set_turns.contains_key(&peer);
                 if conv.sent == conv.acked && conv.sent < formed && started {
                     due.push(Due::Step(*turn, conv.sent + 1));
                 }

@@ -56,6 +56,7 @@ mod sender;
 mod set_turn;
 mod show_quorum;
 mod sign_once;
+mod tamper;
 mod time;
 mod timeout;
 mod turn;
@@ -73,6 +74,8 @@ pub use proposal::{Accusation, Proposal};
 pub use record::{Record, RecordKey};
 pub use residence::{REPLAYED, RestoreError};
 pub use selfish::{Lax, Selfish, Slant};
+#[cfg(feature = "broken-rules")]
+pub use tamper::Compose;
 
 #[cfg(test)]
 mod tests;

@@ -103,6 +103,9 @@ impl Core {
     /// Where a peer stands: what it lacks is sent again.
     pub(crate) fn on_standing(&mut self, from: Slot, m: &Resume) -> Outcome {
         let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
+        if self.config.rules.literal() {
+            return Outcome::Done;
+        }
         let (current, floor) = (self.current, self.floor);
         self.note_evidence(from, self.entered_at_least(m.undecided));
         let Some(peer) = self.peer(from) else { return Outcome::Done };

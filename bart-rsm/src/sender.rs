@@ -6,7 +6,7 @@ use crate::inst::AgreeStep;
 use crate::message::*;
 use crate::proposal::Proposal;
 use std::sync::Arc;
-use types::{Encode, Hash, Instance, Kind, Size, Slot, Stamp};
+use types::{Hash, Instance, Kind, Size, Slot, Stamp};
 
 impl Core {
     /// Proposes where it is our turn: now, or when the idle pace is over; in an instance that was
@@ -36,7 +36,7 @@ impl Core {
             ..Proposal::plain(self.slots(no), stamp, commands)
         };
         self.config.rules.selfish().bend(self.me, &mut proposal);
-        let body: Arc<[u8]> = proposal.to_bytes().into();
+        let body: Arc<[u8]> = self.proposal_bytes(no, &proposal).into();
         let stated = ValueStatement { body: Hash::of(&body), len: Size(body.len() as u64) };
         let Some(statement) = self.sign(no, 0, stated) else { return };
         let roster = &self.epoch(no).roster;

@@ -11,7 +11,7 @@ impl Core {
     /// L4: an all-good quorum if there is one; any quorum once `n - f - 1` answered.
     pub(crate) fn lead_show(&mut self, no: Instance, turn: u32) {
         let q = self.q(no);
-        let enough = self.schedule.quorum(no).enough_write_acks();
+        let enough = self.config.rules.enough_write_acks(&self.schedule.quorum(no));
         let Some(lead) = self.lead(no, turn) else { return };
         let Some((write, _)) = &lead.write else { return };
         if lead.show.is_some() {
@@ -22,7 +22,7 @@ impl Core {
             |(_, (entry, _)): &(&Slot, &(WriteEntry, Arc<Pol>))| entry.max_turn == Turn(turn);
         let chosen: Vec<_> = if votes.iter().filter(good).count() >= q {
             votes.iter().filter(good).take(q).collect()
-        } else if votes.len() >= enough.max(q) {
+        } else if votes.len() >= enough {
             votes.iter().take(q).collect()
         } else {
             return;

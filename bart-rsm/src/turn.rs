@@ -66,7 +66,8 @@ impl Core {
         let last = last.min(TURNS_MAX);
         let slots = self.slots(no);
         while let Some(inst) = self.insts.get_mut(&no) {
-            if inst.started >= last || inst.sender == self.me {
+            let over = self.config.rules.literal() && inst.is_decided();
+            if inst.started >= last || inst.sender == self.me || over {
                 return;
             }
             inst.started += 1;

@@ -86,23 +86,45 @@ impl Summary {
     }
 }
 
+/// Plays a seed; a panic, of the code under test or of the simulator, is a violation like others.
+fn play(scenario: &Scenario) -> Result<Outcome, String> {
+    // What a panic leaves behind is dropped with the world; nothing is shared between seeds but
+    // verdicts about signatures, which are only ever added whole.
+    let played = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_seed(scenario)));
+    played.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let what = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+        Ok(Outcome::panicked(what))
+    })
+}
+
 /// Plays `count` seeds from `from` on, on `jobs` threads.
 pub fn run(scenario: &Scenario, from: u64, count: u64, jobs: usize) -> Result<Summary, String> {
-    scenario.validate()?;
+    run_all(scenario, count, jobs, |index| Scenario { seed: from + index, ..scenario.clone() })
+}
+
+/// Plays `count` scenarios of one group on `jobs` threads.
+pub fn run_all(
+    group: &Scenario,
+    count: u64,
+    jobs: usize,
+    scenario: impl Fn(u64) -> Scenario + Sync,
+) -> Result<Summary, String> {
+    group.validate()?;
     let next = AtomicU64::new(0);
     let (results, arrived) = mpsc::channel();
-    let mut summary = Summary { nodes: scenario.nodes, ..Summary::default() };
+    let mut summary = Summary { nodes: group.nodes, ..Summary::default() };
     std::thread::scope(|scope| {
         for _ in 0..jobs.clamp(1, 64) {
-            let (results, next) = (results.clone(), &next);
+            let (results, next, scenario) = (results.clone(), &next, &scenario);
             scope.spawn(move || {
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     if index >= count {
                         break;
                     }
-                    let scenario = Scenario { seed: from + index, ..scenario.clone() };
-                    let outcome = run_seed(&scenario);
+                    let scenario = scenario(index);
+                    let outcome = play(&scenario);
                     if results.send((index, scenario, outcome)).is_err() {
                         break;
                     }

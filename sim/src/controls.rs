@@ -13,12 +13,21 @@ const BATCH: u64 = 16;
 /// Seeds run with the resolved rules at least, however fast the broken ones are caught.
 const RESOLVED_MIN: u64 = 32;
 
-/// What became of one broken rule set.
+/// A broken rule set and the setting in which it must fail.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Its name.
+    pub name: &'static str,
+    /// Everything but the seed.
+    pub setting: Scenario,
+}
+
+/// What became of one control.
 #[derive(Debug, Clone)]
 pub struct Verdict {
-    /// The rules.
-    pub rules: RuleSet,
-    /// The first seed that caught them.
+    /// The control.
+    pub name: &'static str,
+    /// The first seed that caught it.
     pub caught: Option<Failure>,
     /// Seeds tried until then.
     pub tried: u64,
@@ -35,7 +44,7 @@ impl Verdict {
 
 impl fmt::Display for Verdict {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.rules.name();
+        let name = self.name;
         match &self.caught {
             Some(failure) => {
                 let checks: Vec<&str> = failure.checks.iter().copied().collect();
@@ -68,51 +77,60 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// The setting in which a broken rule set must fail.
-pub fn setting(rules: RuleSet) -> Scenario {
-    let base = Scenario { faulty: Some(1), rules, ..Scenario::new(5, 0) };
-    match rules {
-        RuleSet::Resolved => base,
-        RuleSet::UnsignedInstance => Scenario {
-            adversary: Choice::Named("replay"),
-            trouble: Trouble::Asynchronous,
-            instances: 12,
-            ..base
-        },
-        RuleSet::NoStartOnPol => Scenario {
-            adversary: Choice::Named("selective-show-quorum"),
-            trouble: Trouble::Asynchronous,
-            instances: 8,
-            ..base
-        },
-        RuleSet::SetTurnBlocks => Scenario { trouble: Trouble::Asynchronous, ..base },
-        RuleSet::ShortQuorums => Scenario {
-            adversary: Choice::Named("equivocate"),
-            trouble: Trouble::Asynchronous,
-            ..base
-        },
-        RuleSet::LeaderNotCounted => {
-            Scenario { adversary: Choice::Named("silent"), trouble: Trouble::Asynchronous, ..base }
-        }
-    }
+fn control(
+    name: &'static str,
+    rules: RuleSet,
+    adversary: Option<&'static str>,
+    trouble: Trouble,
+    instances: u64,
+) -> Control {
+    let choice = adversary.map_or(Choice::Mix, Choice::Named);
+    let setting = Scenario {
+        rules,
+        adversary: choice,
+        faulty: Some(1),
+        trouble,
+        instances,
+        ..Scenario::new(5, 0)
+    };
+    Control { name, setting }
+}
+
+/// Every control. The two of the literal reading are the runs that the reference model lost: nobody
+/// faulty and a late stabilisation; and in synchrony a quorum shown to one member only (SQ-N2).
+pub fn all() -> Vec<Control> {
+    use Trouble::{Asynchronous, Calm, SenderCut};
+    let show_one = Some("selective-show-quorum");
+    let honest = control("literal-reading", RuleSet::LiteralReading, None, Asynchronous, 6);
+    vec![
+        control("unsigned-instance", RuleSet::UnsignedInstance, Some("replay"), Asynchronous, 12),
+        control("no-start-on-pol", RuleSet::NoStartOnPol, show_one, Asynchronous, 8),
+        control("set-turn-blocks", RuleSet::SetTurnBlocks, None, Asynchronous, 6),
+        control("leader-not-counted", RuleSet::LeaderNotCounted, Some("silent"), Asynchronous, 6),
+        control("private-proof", RuleSet::PrivateProof, Some("lonely-read"), SenderCut, 2),
+        control("short-quorums", RuleSet::ShortQuorums, Some("equivocate"), Asynchronous, 6),
+        control("large-quorum", RuleSet::LargeQuorum, Some("silent"), Calm, 6),
+        Control { setting: Scenario { faulty: Some(0), ..honest.setting }, ..honest },
+        control("literal-show-to-one", RuleSet::LiteralReading, show_one, Calm, 12),
+    ]
 }
 
 /// Runs a broken rule set until it is caught, at most over `seeds` seeds, and then the resolved
 /// rules over the seeds that were tried.
-pub fn check(rules: RuleSet, seeds: u64, jobs: usize) -> Result<Verdict, String> {
-    let broken = setting(rules);
+pub fn check(control: &Control, seeds: u64, jobs: usize) -> Result<Verdict, String> {
+    let broken = &control.setting;
     let mut tried = 0;
     let mut caught = None;
     while tried < seeds && caught.is_none() {
         let batch = BATCH.min(seeds - tried);
-        let summary = campaign::run(&broken, tried, batch, jobs)?;
+        let summary = campaign::run(broken, tried, batch, jobs)?;
         caught = summary.failures.into_iter().next();
         tried = match &caught {
             Some(failure) => failure.seed + 1,
             None => tried + batch,
         };
     }
-    let resolved = Scenario { rules: RuleSet::Resolved, ..broken };
+    let resolved = Scenario { rules: RuleSet::Resolved, ..broken.clone() };
     let resolved = campaign::run(&resolved, 0, tried.max(RESOLVED_MIN), jobs)?;
-    Ok(Verdict { rules, caught, tried, resolved })
+    Ok(Verdict { name: control.name, caught, tried, resolved })
 }

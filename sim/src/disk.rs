@@ -21,6 +21,7 @@ enum Write {
 pub struct Disk {
     durable: BTreeMap<RecordKey, Vec<u8>>,
     pending: Vec<Write>,
+    full: bool,
 }
 
 impl Disk {
@@ -54,13 +55,28 @@ impl Disk {
         !self.pending.is_empty()
     }
 
-    /// Makes everything written so far durable.
-    pub fn sync(&mut self) {
-        let all = self.pending.len();
-        self.keep(all);
+    /// Makes everything written so far durable. Without space nothing of it becomes durable, and
+    /// the member must stop: it may not let anything out that rests on it.
+    #[must_use]
+    pub fn sync(&mut self) -> bool {
+        let room = !self.full;
+        self.settle(room);
+        room
     }
 
-    /// A crash: of the unsynced writes the first few survive, possibly none, possibly all.
+    /// Whether there is no space from now on.
+    pub fn set_full(&mut self, full: bool) {
+        self.full = full;
+    }
+
+    /// Ends all uncertainty about what was not synced: it survives, or it does not.
+    pub fn settle(&mut self, keep: bool) {
+        let count = if keep { self.pending.len() } else { 0 };
+        self.keep(count);
+    }
+
+    /// A crash: of the unsynced writes the first few survive, possibly none, possibly all. One that
+    /// was torn by the crash counts as not written: the real store is transactional.
     pub fn crash(&mut self, rng: &mut Random) {
         let survive = match rng.between(0, 2) {
             0 => 0,
@@ -109,5 +125,48 @@ impl Disk {
     /// Whether nothing is durable.
     pub fn is_empty(&self) -> bool {
         self.durable.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::Stream;
+    use types::Instance;
+
+    fn record(inst: u64, value: u8) -> Record {
+        Record { key: RecordKey::Instance(Instance(inst)), value: vec![value] }
+    }
+
+    #[test]
+    fn full_disk_keeps_what_was_durable_and_nothing_else() {
+        let mut disk = Disk::default();
+        disk.put(record(0, 1));
+        assert!(disk.sync());
+        disk.put(record(0, 2));
+        disk.put(record(1, 1));
+        disk.set_full(true);
+        assert!(!disk.sync());
+        assert_eq!(disk.records(), [record(0, 1)]);
+        disk.set_full(false);
+        disk.put(record(1, 3));
+        assert!(disk.sync());
+        assert_eq!(disk.records(), [record(0, 1), record(1, 3)]);
+    }
+
+    #[test]
+    fn crash_keeps_a_beginning_of_what_was_not_synced() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..64 {
+            let mut disk = Disk::default();
+            for inst in 0..3 {
+                disk.put(record(inst, 9));
+            }
+            disk.crash(&mut Random::new(seed, Stream::Disk));
+            let expected: Vec<Record> = (0..disk.len() as u64).map(|i| record(i, 9)).collect();
+            assert_eq!(disk.records(), expected);
+            seen.insert(disk.len());
+        }
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 1, 2, 3]);
     }
 }

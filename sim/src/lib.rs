@@ -8,15 +8,17 @@
 //! 1. *Deterministic*: a scenario has one trace, whatever else runs on the machine.
 //! 2. *Durable before sent*: a crash loses exactly what the core was allowed to lose.
 //! 3. *Bounded*: every run ends, in virtual time and in events.
-//! 4. *Powerful*: each broken rule set of [`scenario::RuleSet::BROKEN`] is caught (`controls`).
+//! 4. *Powerful*: each of [`controls::all`] is caught (`controls`).
 //! 5. *Exhaustive in the small*: one instance of two turns is explored in every interleaving ([`explore`]).
 //!
-//! Where to start reading: [`scenario`], [`plan`], [`world`], [`check`], [`adversary`].
+//! Where to start reading: [`scenario`], [`plan`], [`world`], [`check`], [`adversary`], [`rows`].
 
 pub mod adversary;
 pub mod campaign;
 pub mod check;
+pub mod clock;
 pub mod controls;
+pub mod crash_points;
 pub mod deviation;
 pub mod disk;
 pub mod explore;
@@ -25,6 +27,7 @@ pub mod group;
 pub mod network;
 pub mod plan;
 pub mod rng;
+pub mod rows;
 pub mod scenario;
 pub mod seat;
 pub mod trace;
@@ -32,7 +35,7 @@ pub mod view;
 pub mod world;
 
 pub use check::{Stop, Violation};
-pub use scenario::{Choice, RuleSet, Scenario, Trouble};
+pub use scenario::{Choice, CrashPoint, RuleSet, Scenario, Trouble};
 pub use world::Outcome;
 
 /// Plays one scenario. An error means that the scenario itself makes no sense.

@@ -4,9 +4,10 @@ use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
 use sim::deviation::command::{self as deviations, DeviationArgs};
 use sim::explore::{Found, Role, Setting, explore};
-use sim::{Choice, RuleSet, Scenario, Trouble, adversary, controls};
+use sim::{Choice, CrashPoint, RuleSet, Scenario, Trouble, adversary, controls, rows};
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Instant;
 
 /// Deterministic simulation of a whole PIB group, with faulty members, from a seed.
 #[derive(Debug, Parser)]
@@ -31,8 +32,11 @@ enum Command {
     Explore(ExploreArgs),
     /// Tries whether any deviation of a rational member pays; exits with 1 if one does.
     Deviations(DeviationArgs),
+    /// Plays one seed with a crash at every point of every honest member's work; exits with 1 if one
+    /// violates something.
+    CrashPoints(CrashPointArgs),
     /// Lists the adversaries.
-    List,
+    List(ListArgs),
 }
 
 #[derive(Debug, Args)]
@@ -49,8 +53,9 @@ struct ScenarioArgs {
     /// Instances that every honest member must decide.
     #[arg(long, default_value_t = 6)]
     instances: u64,
-    /// What else goes wrong: calm, asynchronous, or seeded.
-    #[arg(long, default_value = "seeded", value_parser = parse_trouble)]
+    /// What else goes wrong: calm, asynchronous, sender-cut, seeded, or
+    /// recorded (as seeded was, for old seeds).
+    #[arg(long, default_value = "seeded", value_parser = Trouble::parse)]
     trouble: Trouble,
     /// Rules of the honest members; anything but `resolved` is a negative control.
     #[arg(long, default_value = "resolved", value_parser = RuleSet::parse)]
@@ -58,6 +63,10 @@ struct ScenarioArgs {
     /// Instances that run at the same time, at most half of the members.
     #[arg(long, default_value_t = 1)]
     pipeline: u64,
+    /// A crash of one honest member at one point: slot, number of its effect, and `lost` or `kept`
+    /// for what was not synced; for example 2:17:lost.
+    #[arg(long, value_parser = CrashPoint::parse)]
+    crash_at: Option<CrashPoint>,
     /// Let every member verify every signature itself; slower, with the same outcome.
     #[arg(long)]
     separate_crypto: bool,
@@ -74,6 +83,7 @@ impl ScenarioArgs {
             rules: self.rules,
             pipeline: self.pipeline,
             separate_crypto: self.separate_crypto,
+            crash_point: self.crash_at,
             seed,
             told: false,
         }
@@ -124,7 +134,25 @@ struct FigureArgs {
 }
 
 #[derive(Debug, Args)]
+struct CrashPointArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    /// The seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Only every so many effects.
+    #[arg(long, default_value_t = 1)]
+    step: usize,
+    /// Threads [default: all cores].
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+#[derive(Debug, Args)]
 struct ControlArgs {
+    /// Only the control of this name.
+    #[arg(long)]
+    only: Option<String>,
     /// Seeds tried at most for each broken rule set.
     #[arg(long, default_value_t = 2_000)]
     seeds: u64,
@@ -155,11 +183,11 @@ struct ExploreArgs {
     audit: u64,
 }
 
-fn parse_trouble(text: &str) -> Result<Trouble, String> {
-    [Trouble::Calm, Trouble::Seeded, Trouble::Asynchronous]
-        .into_iter()
-        .find(|trouble| trouble.to_string() == text)
-        .ok_or_else(|| format!("no such trouble: {text:?}"))
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The rows of the deviation catalogue instead, with the adversaries that play them.
+    #[arg(long)]
+    rows: bool,
 }
 
 fn cores(jobs: Option<usize>) -> usize {
@@ -174,10 +202,9 @@ fn main() -> ExitCode {
         Command::Figures(args) => figures(&args),
         Command::Explore(args) => run_explore(&args),
         Command::Deviations(args) => deviations::run(&args),
-        Command::List => {
-            for entry in adversary::ALL {
-                println!("{:22} {}", entry.name, entry.what);
-            }
+        Command::CrashPoints(args) => crash_points(&args),
+        Command::List(args) => {
+            list(&args);
             Ok(true)
         }
     };
@@ -191,21 +218,33 @@ fn main() -> ExitCode {
     }
 }
 
+fn list(args: &ListArgs) {
+    if args.rows {
+        print!("{}", rows::markdown());
+        return;
+    }
+    for entry in adversary::ALL {
+        println!("{:26} {}", entry.name, entry.what);
+    }
+}
+
 fn run(args: &RunArgs) -> Result<bool, String> {
     let scenario = args.scenario.scenario(args.from);
+    let start = Instant::now();
     let summary = campaign::run(&scenario, args.from, args.seeds, cores(args.jobs))?;
+    let seconds = start.elapsed().as_secs_f64();
     if args.json {
         let json = serde_json::to_string_pretty(&summary).map_err(|error| error.to_string())?;
         println!("{json}");
     } else {
-        print_summary(&summary);
+        print_summary(&summary, "seeds", seconds);
     }
     Ok(summary.is_clean())
 }
 
-fn print_summary(summary: &Summary) {
+fn print_summary(summary: &Summary, runs: &str, seconds: f64) {
     println!(
-        "{} members, {} seeds: {} instances decided ({} NULL), {} seeds with a \
+        "{} members, {} {runs}: {} instances decided ({} NULL), {} seeds with a \
          turn above 0, {} crashes, {} messages, settled within {:.0} s of virtual time",
         summary.nodes,
         summary.seeds,
@@ -216,6 +255,7 @@ fn print_summary(summary: &Summary) {
         summary.messages,
         summary.settled_max_ms as f64 / 1000.0,
     );
+    println!("{:.1} s, {:.1} {runs} a second", seconds, summary.seeds as f64 / seconds.max(0.001));
     if summary.is_clean() {
         println!("violations: none");
         return;
@@ -274,10 +314,21 @@ fn figures(args: &FigureArgs) -> Result<bool, String> {
     Ok(true)
 }
 
+fn crash_points(args: &CrashPointArgs) -> Result<bool, String> {
+    let scenario = args.scenario.scenario(args.seed);
+    let start = Instant::now();
+    let summary = sim::crash_points::run(&scenario, args.step, cores(args.jobs))?;
+    print_summary(&summary, "crash points", start.elapsed().as_secs_f64());
+    Ok(summary.is_clean())
+}
+
 fn run_controls(args: &ControlArgs) -> Result<bool, String> {
     let mut good = true;
-    for rules in RuleSet::BROKEN {
-        let verdict = controls::check(rules, args.seeds, cores(args.jobs))?;
+    let controls = controls::all();
+    let wanted =
+        |control: &&controls::Control| args.only.as_ref().is_none_or(|only| control.name == only);
+    for control in controls.iter().filter(wanted) {
+        let verdict = controls::check(control, args.seeds, cores(args.jobs))?;
         println!("{verdict}");
         good &= verdict.is_good();
     }

@@ -4,6 +4,7 @@
 //! arrives within a bounded delay, which is the setting in which the broadcast must terminate.
 
 use crate::adversary;
+use crate::clock::{Clock, SKEW_MAX_MS};
 use crate::rng::{Random, Stream};
 use crate::scenario::{Choice, Scenario, Trouble};
 use std::collections::BTreeSet;
@@ -33,6 +34,17 @@ pub struct Crash {
     pub after_effects: u64,
     /// How long it stays down.
     pub down_ms: u64,
+}
+
+/// A disk without space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Full {
+    /// Whose.
+    pub slot: Slot,
+    /// From when.
+    pub from_ms: u64,
+    /// Until when.
+    pub until_ms: u64,
 }
 
 /// A command that a member hands to the state machine.
@@ -69,8 +81,10 @@ pub struct Plan {
     pub crashes: Vec<Crash>,
     /// Everything submitted.
     pub submissions: Vec<Submission>,
-    /// How far each member's wall clock is off, milliseconds ahead.
-    pub skews_ms: Vec<u64>,
+    /// Disks without space.
+    pub fulls: Vec<Full>,
+    /// Each member's clocks.
+    pub clocks: Vec<Clock>,
     /// Base timeout of the group.
     pub t0_min_ms: u64,
     /// First repetition of unanswered messages.
@@ -99,7 +113,8 @@ impl Plan {
             cuts: Vec::new(),
             crashes: Vec::new(),
             submissions: Vec::new(),
-            skews_ms: slots.iter().map(|_| rng.between(0, 43_200_000)).collect(),
+            fulls: Vec::new(),
+            clocks: slots.iter().map(|_| Clock::skewed(rng.between(0, SKEW_MAX_MS / 2))).collect(),
             t0_min_ms: rng.pick(&[1_000, 3_000, 10_000]).unwrap_or(10_000),
             gamma_ms: rng.pick(&[2_000, 10_000, 30_000]).unwrap_or(30_000),
             resend_max_ms: rng.pick(&[30_000, 60_000, 600_000]).unwrap_or(600_000),
@@ -114,11 +129,22 @@ impl Plan {
             Trouble::Asynchronous => {
                 plan.stable_from_ms = rng.pick(&[50_000, 100_000, 400_000]).unwrap_or(50_000);
             }
-            Trouble::Seeded => plan.draw_trouble(&slots, &mut rng),
+            Trouble::SenderCut => plan.draw_sender_cut(&slots, median, &mut rng),
+            Trouble::Seeded | Trouble::Recorded => plan.draw_trouble(&slots, &mut rng),
         }
         plan.draw_submissions(&slots, scenario.instances, &mut rng);
+        if scenario.trouble == Trouble::Seeded {
+            // A stream of its own: recorded seeds keep the rest of their plan.
+            plan.draw_machines(&slots, &mut Random::new(scenario.seed, Stream::Machines));
+        }
         plan.calm_from_ms = plan.end_of_trouble();
         plan
+    }
+
+    /// Whether nothing at all goes wrong: then every proposal is decided.
+    pub fn is_calm(&self) -> bool {
+        let quiet = self.cuts.is_empty() && self.crashes.is_empty() && self.fulls.is_empty();
+        quiet && self.faulty.is_empty() && self.stable_from_ms == 0
     }
 
     /// Members that follow the protocol.
@@ -162,6 +188,16 @@ impl Plan {
                 self.cuts.push(Cut { a, b, from_ms, until_ms });
             }
         }
+    }
+
+    /// The sender of instance 0 loses two honest members somewhere within its turn 0.
+    fn draw_sender_cut(&mut self, slots: &[Slot], median_ms: u64, rng: &mut Random) {
+        let (a, until_ms) = (Slot(0), 300_000);
+        let honest: Vec<Slot> =
+            slots.iter().copied().filter(|s| *s != a && !self.faulty.contains(s)).collect();
+        let from_ms = rng.between(20, 100 + 6 * median_ms);
+        let lost = rng.sample(&honest, 2).into_iter();
+        self.cuts.extend(lost.map(|b| Cut { a, b, from_ms, until_ms }));
     }
 
     /// The group splits in two and heals.
@@ -217,6 +253,31 @@ impl Plan {
         }
     }
 
+    /// Disks that are full for a while, and clocks at the limits of what is permitted.
+    fn draw_machines(&mut self, slots: &[Slot], rng: &mut Random) {
+        if rng.once_in(4) {
+            let victims = rng.between(1, 2) as usize;
+            for slot in rng.sample(slots, victims) {
+                let from_ms = rng.between(0, 30_000);
+                let until_ms = from_ms + rng.between(100, 40_000);
+                self.fulls.push(Full { slot, from_ms, until_ms });
+            }
+        }
+        if !rng.once_in(3) {
+            return;
+        }
+        for clock in &mut self.clocks {
+            let limits = [0, SKEW_MAX_MS, clock.skew_ms];
+            clock.skew_ms = rng.pick(&limits).unwrap_or(0);
+            clock.drift_ppm = rng.pick(&[0, 50, 500]).unwrap_or(0);
+            clock.mono_per_mille = rng.between(999, 1001);
+            if rng.once_in(2) {
+                let at_ms = rng.between(1_000, 60_000);
+                clock.jumps.push((at_ms, rng.pick(&limits).unwrap_or(0)));
+            }
+        }
+    }
+
     fn draw_submissions(&mut self, slots: &[Slot], instances: u64, rng: &mut Random) {
         for &slot in slots {
             for ticket in 0..rng.between(0, 3.min(instances)) {
@@ -234,9 +295,18 @@ impl Plan {
         let cuts = self.cuts.iter().map(|cut| cut.until_ms);
         let crashes = self.crashes.iter().map(|crash| crash.at_ms + crash.down_ms + CRASH_WAIT_MS);
         let submissions = self.submissions.iter().map(|submission| submission.at_ms);
-        cuts.chain(crashes).chain(submissions).max().unwrap_or(0).max(self.stable_from_ms)
+        let fulls = self.fulls.iter().map(|full| full.until_ms + FULL_RETRY_MS);
+        cuts.chain(crashes)
+            .chain(fulls)
+            .chain(submissions)
+            .max()
+            .unwrap_or(0)
+            .max(self.stable_from_ms)
     }
 }
+
+/// A member whose disk is full starts again after so long, and again.
+pub const FULL_RETRY_MS: u64 = 2_000;
 
 /// A crash that is armed at an idle member happens after so long even without an effect.
 pub const CRASH_WAIT_MS: u64 = 5_000;

@@ -18,6 +18,8 @@ pub enum Stream {
     Adversary = 3,
     /// Disks: latency, and what survives a crash.
     Disk = 4,
+    /// Full disks and wrong clocks.
+    Machines = 5,
 }
 
 /// A deterministic source of numbers.

@@ -3,7 +3,7 @@
 use crate::adversary;
 use bart_rsm::Rules;
 use std::fmt;
-use types::{Mode, Quorum, QuorumError};
+use types::{Mode, Quorum, QuorumError, Slot};
 
 /// Which faulty behaviour a run has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +45,17 @@ impl fmt::Display for Choice {
 pub enum Trouble {
     /// Delays only.
     Calm,
-    /// Whatever the seed says: late stabilisation, loss, partitions, absences, crashes.
+    /// Whatever the seed says: late stabilisation, loss, partitions, absences, crashes, full disks,
+    /// clocks that drift and jump.
     Seeded,
+    /// As seeded, without full disks and wrong clocks: what recorded seeds were found with.
+    Recorded,
     /// Delays of up to 40 s until a late stabilisation, and nothing else: the setting in which the
     /// reference model found its failures (specification 3.13).
     Asynchronous,
+    /// The first sender loses two honest members in the middle of its turn 0, for minutes: some have
+    /// decided, others go from turn to turn without them (specification 3.5, decision 5).
+    SenderCut,
 }
 
 impl fmt::Display for Trouble {
@@ -57,8 +63,57 @@ impl fmt::Display for Trouble {
         out.write_str(match self {
             Self::Calm => "calm",
             Self::Seeded => "seeded",
+            Self::Recorded => "recorded",
             Self::Asynchronous => "asynchronous",
+            Self::SenderCut => "sender-cut",
         })
+    }
+}
+
+impl Trouble {
+    /// Every kind of trouble.
+    pub const ALL: [Self; 5] =
+        [Self::Calm, Self::Seeded, Self::Recorded, Self::Asynchronous, Self::SenderCut];
+
+    /// The trouble of a name.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|trouble| trouble.to_string() == text);
+        found.ok_or_else(|| format!("no such trouble: {text:?}"))
+    }
+}
+
+/// A crash of one honest member at one point of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CrashPoint {
+    /// Who.
+    pub slot: Slot,
+    /// Before which of its effects, the first being 1. The moment between a sync and the effect that
+    /// waited for it counts as one.
+    pub effect: u64,
+    /// Whether what was written and not synced survives.
+    pub keep: bool,
+}
+
+impl CrashPoint {
+    /// Reads what [`fmt::Display`] writes.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no crash point; one is 2:17:lost or 2:17:kept");
+        let parts: Vec<&str> = text.split(':').collect();
+        let [slot, effect, keep] = parts[..] else { return Err(wrong()) };
+        let slot = Slot(slot.parse().map_err(|_| wrong())?);
+        let effect = effect.parse().map_err(|_| wrong())?;
+        match keep {
+            "kept" => Ok(Self { slot, effect, keep: true }),
+            "lost" => Ok(Self { slot, effect, keep: false }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl fmt::Display for CrashPoint {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keep = if self.keep { "kept" } else { "lost" };
+        write!(out, "{}:{}:{keep}", self.slot.0, self.effect)
     }
 }
 
@@ -77,16 +132,25 @@ pub enum RuleSet {
     LeaderNotCounted,
     /// Quorums have one member less, so that two of them need not intersect (section 3.2).
     ShortQuorums,
+    /// A set-turn is demanded of members that were shown no proof of its turn (decision 5).
+    PrivateProof,
+    /// Quorums of `ceil((n + f + 1) / 2)`, and leaders that stop at `n - f - 1` write-acks (T9, T10).
+    LargeQuorum,
+    /// The report as it is printed.
+    LiteralReading,
 }
 
 impl RuleSet {
     /// The rules that must be caught.
-    pub const BROKEN: [Self; 5] = [
+    pub const BROKEN: [Self; 8] = [
         Self::UnsignedInstance,
         Self::NoStartOnPol,
         Self::SetTurnBlocks,
         Self::LeaderNotCounted,
         Self::ShortQuorums,
+        Self::PrivateProof,
+        Self::LargeQuorum,
+        Self::LiteralReading,
     ];
 
     /// Name on the command line.
@@ -98,6 +162,9 @@ impl RuleSet {
             Self::SetTurnBlocks => "set-turn-blocks",
             Self::LeaderNotCounted => "leader-not-counted",
             Self::ShortQuorums => "short-quorums",
+            Self::PrivateProof => "private-proof",
+            Self::LargeQuorum => "large-quorum",
+            Self::LiteralReading => "literal-reading",
         }
     }
 
@@ -119,6 +186,9 @@ impl RuleSet {
             Self::SetTurnBlocks => resolved.with_set_turn_always_blocking(),
             Self::LeaderNotCounted => resolved.without_leader_vote(),
             Self::ShortQuorums => resolved.with_short_quorums(),
+            Self::PrivateProof => resolved.with_demand_on_private_proof(),
+            Self::LargeQuorum => resolved.with_large_quorum(),
+            Self::LiteralReading => resolved.literally(),
         }
     }
 }
@@ -142,6 +212,8 @@ pub struct Scenario {
     pub pipeline: u64,
     /// Whether every member verifies every signature itself, instead of once for all members.
     pub separate_crypto: bool,
+    /// A crash besides those of the seed.
+    pub crash_point: Option<CrashPoint>,
     /// The seed.
     pub seed: u64,
     /// Whether to keep the story.
@@ -160,6 +232,7 @@ impl Scenario {
             rules: RuleSet::Resolved,
             pipeline: 1,
             separate_crypto: false,
+            crash_point: None,
             seed,
             told: false,
         }
@@ -212,6 +285,9 @@ impl Scenario {
         }
         if self.rules != RuleSet::Resolved {
             command += &format!(" --rules {}", self.rules.name());
+        }
+        if let Some(point) = self.crash_point {
+            command += &format!(" --crash-at {point}");
         }
         command + " --trace"
     }

@@ -1,13 +1,12 @@
 //! A seat: one running engine with its disk and its clocks. An honest member has one seat; a
 //! faulty member may have several under one key.
 
+use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::rng::Random;
-use bart_rsm::{Config, Core, Now, Step};
-use types::{Millis, SecretKey, Slot, Stamp};
-
-/// Wall clock of the run's start, milliseconds since the Unix epoch (2026-01-01).
-const WALL_START_MS: u64 = 1_767_225_600_000;
+use crate::scenario::CrashPoint;
+use bart_rsm::{Compose, Config, Core, Now, Step};
+use types::{SecretKey, Slot};
 
 /// One engine.
 pub struct Seat {
@@ -23,6 +22,10 @@ pub struct Seat {
     pub life: u32,
     /// Effects left before an armed crash.
     pub fuse: Option<u64>,
+    /// Effects carried out so far, in all lives; see [`CrashPoint::effect`].
+    pub effects: u64,
+    /// A crash at one of them.
+    pub crash_point: Option<CrashPoint>,
     /// How long to stay down after the armed crash.
     pub down_ms: u64,
     /// The wake-up that is in the queue, in virtual time.
@@ -34,13 +37,13 @@ pub struct Seat {
     config: Config,
     key: SecretKey,
     mono_start_ms: u64,
-    skew_ms: u64,
+    clock: Clock,
     started_ms: u64,
 }
 
 impl Seat {
     /// A machine that has not been started.
-    pub fn new(ordinal: usize, config: Config, key: SecretKey, skew_ms: u64, peers: usize) -> Self {
+    pub fn new(ordinal: usize, config: Config, key: SecretKey, clock: Clock, peers: usize) -> Self {
         Self {
             slot: config.slot,
             ordinal,
@@ -48,6 +51,8 @@ impl Seat {
             disk: Disk::default(),
             life: 0,
             fuse: None,
+            effects: 0,
+            crash_point: None,
             down_ms: 0,
             wake_ms: None,
             told: vec![(0, false); peers],
@@ -55,21 +60,23 @@ impl Seat {
             config,
             key,
             mono_start_ms: 0,
-            skew_ms,
+            clock,
             started_ms: 0,
         }
     }
 
     /// The member's clocks. The monotonic one starts anew with each life.
     pub fn now(&self, now_ms: u64) -> Now {
-        Now {
-            mono: Millis(self.mono_start_ms + (now_ms - self.started_ms)),
-            wall: Stamp(WALL_START_MS + self.skew_ms + now_ms),
-        }
+        self.clock.now(now_ms, self.mono_start_ms, now_ms - self.started_ms)
     }
 
-    /// Starts the engine from whatever the disk holds.
-    pub fn boot(&mut self, now_ms: u64, rng: &mut Random) -> Result<Step, String> {
+    /// Starts the engine from whatever the disk holds; a faulty one may alter its proposals.
+    pub fn boot(
+        &mut self,
+        now_ms: u64,
+        compose: Option<Compose>,
+        rng: &mut Random,
+    ) -> Result<Step, String> {
         self.life += 1;
         self.fuse = None;
         self.wake_ms = None;
@@ -82,6 +89,9 @@ impl Seat {
         } else {
             Core::restore(config, key, self.disk.records()).map_err(|error| error.to_string())?
         };
+        if let Some(compose) = compose {
+            core.compose_with(compose);
+        }
         let step = core.start(self.now(now_ms));
         self.core = Some(core);
         Ok(step)
@@ -98,6 +108,11 @@ impl Seat {
 
     /// Counts one effect; true if the machine stops before it.
     pub fn burn(&mut self) -> bool {
+        self.effects += 1;
+        if let Some(point) = self.crash_point.take_if(|point| point.effect <= self.effects) {
+            self.disk.settle(point.keep);
+            return true;
+        }
         match &mut self.fuse {
             Some(0) => true,
             Some(left) => {
@@ -112,6 +127,6 @@ impl Seat {
     pub fn next_wake_ms(&self, now_ms: u64) -> Option<u64> {
         let mono = self.core.as_ref()?.next_wakeup()?;
         let elapsed = mono.0.saturating_sub(self.mono_start_ms);
-        Some((self.started_ms + elapsed).max(now_ms + 1))
+        Some((self.started_ms + self.clock.until_mono(elapsed)).max(now_ms + 1))
     }
 }

@@ -7,7 +7,7 @@
 use crate::adversary::{self, Board, Content, Outgoing, Request, Strategy};
 use crate::check::{Checks, End, Observation, Stop, Violation};
 use crate::network::Network;
-use crate::plan::{CRASH_WAIT_MS, Cut, Plan, Submission};
+use crate::plan::{CRASH_WAIT_MS, Cut, FULL_RETRY_MS, Full, Plan, Submission};
 use crate::rng::{Random, Stream};
 use crate::scenario::Scenario;
 use crate::seat::Seat;
@@ -42,6 +42,7 @@ enum Event {
     ArmCrash { seat: usize, after_effects: u64, down_ms: u64 },
     CrashNow { seat: usize, life: u32 },
     Restart { seat: usize },
+    DiskFull { slot: Slot, full: bool },
     Submit(usize),
     Plot { slot: Slot },
 }
@@ -65,6 +66,8 @@ pub struct Outcome {
     pub settled_ms: u64,
     /// Crashes that happened.
     pub crashes: u64,
+    /// Effects of each honest member, as crash points count them.
+    pub effects: BTreeMap<Slot, u64>,
     /// Digest of everything that happened.
     pub digest: Hash,
     /// The story, if it was asked for.
@@ -73,6 +76,28 @@ pub struct Outcome {
     pub adversary: &'static str,
     /// Who was faulty.
     pub faulty: Vec<Slot>,
+}
+
+impl Outcome {
+    /// The outcome of a run that panicked.
+    pub fn panicked(what: &str) -> Self {
+        let what = what.to_owned();
+        Self {
+            stop: Stop::Violation,
+            violations: vec![Violation { check: "panic", at_ms: 0, what }],
+            instances: 0,
+            nulls: 0,
+            later_turns: false,
+            messages: 0,
+            settled_ms: 0,
+            crashes: 0,
+            effects: BTreeMap::new(),
+            digest: Hash::ZERO,
+            story: Vec::new(),
+            adversary: "",
+            faulty: Vec::new(),
+        }
+    }
 }
 
 /// A group at some moment.
@@ -129,9 +154,12 @@ impl World {
             let count = strategies.get(&slot).map_or(1, |strategy| strategy.seats());
             for ordinal in 0..count {
                 // A second seat's clock is ahead, so that it proposes something else.
-                let skew = plan.skews_ms[index] + 1_000 * ordinal as u64;
+                let mut clock = plan.clocks[index].clone();
+                clock.skew_ms += 1_000 * ordinal as u64;
                 let config = group.config(slot);
-                seats.push(Seat::new(ordinal, config, group.key(slot), skew, scenario.nodes));
+                let mut seat = Seat::new(ordinal, config, group.key(slot), clock, scenario.nodes);
+                seat.crash_point = scenario.crash_point.filter(|point| point.slot == slot);
+                seats.push(seat);
             }
         }
         Ok(Self {
@@ -149,7 +177,7 @@ impl World {
                 Random::new(scenario.seed, Stream::Network),
             ),
             disk_rng: Random::new(scenario.seed, Stream::Disk),
-            checks: Checks::new(scenario.nodes, &honest),
+            checks: Checks::new(scenario.nodes, &honest, plan.is_calm()),
             trace: Trace::new(scenario.told),
             applied: honest.iter().map(|slot| (*slot, 0)).collect(),
             nulls: 0,
@@ -234,6 +262,10 @@ impl World {
                 self.push(crash.at_ms, Event::ArmCrash { seat, after_effects, down_ms });
             }
         }
+        for Full { slot, from_ms, until_ms } in self.plan.fulls.clone() {
+            self.push(from_ms, Event::DiskFull { slot, full: true });
+            self.push(until_ms, Event::DiskFull { slot, full: false });
+        }
         for index in 0..self.plan.submissions.len() {
             self.push(self.plan.submissions[index].at_ms, Event::Submit(index));
         }
@@ -300,6 +332,14 @@ impl World {
                 }
             }
             Event::Restart { seat } => self.restart(seat),
+            Event::DiskFull { slot, full } => {
+                self.trace.tell(self.now_ms, || {
+                    format!("{slot}'s disk {}", if full { "is full" } else { "has space again" })
+                });
+                for seat in self.seats_of(slot) {
+                    self.seats[seat].disk.set_full(full);
+                }
+            }
             Event::Submit(index) => self.submit(index),
             Event::Plot { slot } => {
                 self.with_strategy(slot, |strategy, board| strategy.tick(board, slot));

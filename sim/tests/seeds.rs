@@ -41,7 +41,7 @@ fn mixture_of_adversaries_at_n_8_violates_nothing() {
 fn every_adversary_alone_violates_nothing() {
     for entry in adversary::ALL {
         let adversary = Choice::Named(entry.name);
-        assert_clean(&Scenario { adversary, faulty: Some(1), ..Scenario::new(5, 0) }, 100, 6);
+        assert_clean(&Scenario { adversary, faulty: Some(1), ..Scenario::new(5, 0) }, 100, 2);
     }
 }
 

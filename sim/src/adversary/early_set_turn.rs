@@ -9,14 +9,18 @@ struct EarlySetTurn {
     next: u64,
 }
 
-/// A set-turn to the leader of a turn, as far as that is somebody else.
-pub(super) fn send_set_turn(board: &mut Board, me: Slot, inst: u64, turn: u32) {
+/// A set-turn and the leader of its turn, as far as that is somebody else.
+pub(super) fn set_turn(board: &Board, me: Slot, inst: u64, turn: u32) -> Option<(Slot, Message)> {
     let leader = board.leader(inst, turn);
     let header = board.header(me, Kind::SetTurn, inst, turn);
-    if leader != me
-        && let Some(core) = board.sign(header, SetTurnStatement {})
-    {
-        board.send(me, Outgoing::now(leader, Message::SetTurn(SetTurn { core })));
+    let core = board.sign(header, SetTurnStatement {})?;
+    (leader != me).then_some((leader, Message::SetTurn(SetTurn { core })))
+}
+
+/// Sends a set-turn at once.
+pub(super) fn send_set_turn(board: &mut Board, me: Slot, inst: u64, turn: u32) {
+    if let Some((leader, message)) = set_turn(board, me, inst, turn) {
+        board.send(me, Outgoing::now(leader, message));
     }
 }
 

@@ -1,5 +1,4 @@
-//! Answers a read with "accepted nothing" although it accepted, or with an older value (rows RA-D1,
-//! RA-D3).
+//! Answers a read with "accepted nothing" although it accepted, or with an older value (rows RA-D1, RA-D3); after its own write-ack that is a write it did not store (row WA-D4).
 
 use super::{Board, Content, Entry, Outgoing, Strategy};
 use bart_rsm::message::{AgreeCert, Message, PadKey, Padded, ReadAck, ReadAckStatement, TURN_NONE};
@@ -22,19 +21,25 @@ impl LyingRead {
         {
             return rewrite(board, to, honest, &old);
         }
-        let nothing = ReadAckStatement {
-            val_turn: TURN_NONE,
-            value: Hash::ZERO,
-            cert: Hash::ZERO,
-            read: honest.core.payload.read,
-        };
-        Some(ReadAck {
-            core: board.sign(header, nothing)?,
-            cert: Arc::new(AgreeCert::blank(board.q())),
-            statement: None,
-            body: pad(board, to, &header, &[], honest.body.block_len()),
-        })
+        nothing(board, to, honest)
     }
+}
+
+/// "I accepted nothing", well formed.
+pub(super) fn nothing(board: &Board, to: Slot, honest: &ReadAck) -> Option<ReadAck> {
+    let header = honest.core.header;
+    let payload = ReadAckStatement {
+        val_turn: TURN_NONE,
+        value: Hash::ZERO,
+        cert: Hash::ZERO,
+        read: honest.core.payload.read,
+    };
+    Some(ReadAck {
+        core: board.sign(header, payload)?,
+        cert: Arc::new(AgreeCert::blank(board.q())),
+        statement: None,
+        body: pad(board, to, &header, &[], honest.body.block_len()),
+    })
 }
 
 /// The answer of an earlier turn, given again under the present header.
@@ -76,6 +81,6 @@ impl Strategy for LyingRead {
 
 pub(super) const ENTRY: Entry = Entry {
     name: "lying-read",
-    what: "answers reads with \"accepted nothing\" or an older value (RA-D1, RA-D3)",
+    what: "answers reads with \"accepted nothing\" or an older value (RA-D1, RA-D3, WA-D4)",
     make: |_: &mut Board, _: Slot| Box::new(LyingRead::default()),
 };

@@ -6,6 +6,7 @@
 //! [`Board`]: what one has seen or holds, all have.
 
 use crate::rng::Random;
+use bart_rsm::Compose;
 use bart_rsm::message::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,24 +14,49 @@ use types::{
     Epoch, Header, Ident, Instance, Kind, Roster, SecretKey, Signed, SignedPayload, Slot, Turn,
 };
 
+mod absent;
 mod amnesia;
+mod deaf;
+mod delay;
 mod double_vote;
 mod early_set_turn;
 mod equivocate;
+mod failing_quorum;
 mod favour_null;
 mod flood;
 mod follow;
+mod forced_value;
 mod garbage;
+mod held_proof;
+mod inflated_read;
+mod invented_proof;
+mod lazy_ack;
+mod lonely_read;
 mod lying_read;
 mod mix;
+mod proposals;
+mod repeat;
 mod replay;
 mod selective_read;
 mod selective_show_quorum;
 mod selective_silence;
+mod set_turn_early;
+mod set_turn_free_ride;
+mod set_turn_wrong;
+mod short_pad;
 mod short_quorum;
 mod silent;
 mod slow;
+mod split;
 mod stale_max_pol;
+mod two_answers;
+mod two_proofs;
+mod wake_spam;
+mod withhold;
+mod wrong_ack;
+mod wrong_body;
+mod wrong_report;
+mod wrong_turn_proof;
 
 /// A message on its way out of a faulty member.
 #[derive(Debug, Clone)]
@@ -170,6 +196,11 @@ pub trait Strategy {
         1
     }
 
+    /// What alters the proposals of its engines, if anything does.
+    fn compose(&self) -> Option<Compose> {
+        None
+    }
+
     /// Whether a seat talks with a peer.
     fn serves(&self, _seat: usize, _peer: Slot) -> bool {
         true
@@ -205,26 +236,98 @@ pub struct Entry {
 /// The random mixture.
 pub const MIX: &str = "mixture";
 
-/// Every strategy.
+/// The mixture of the strategies that there were first. It never changes, so that a recorded seed
+/// keeps its meaning.
+pub const FIRST_MIX: &str = "first-mixture";
+
+/// Every strategy, in the order of the catalogue's rows.
 pub const ALL: &[Entry] = &[
     follow::ENTRY,
     silent::ENTRY,
     selective_silence::ENTRY,
-    equivocate::ENTRY,
-    selective_show_quorum::ENTRY,
-    selective_read::ENTRY,
-    replay::ENTRY,
-    short_quorum::ENTRY,
-    lying_read::ENTRY,
-    favour_null::ENTRY,
-    stale_max_pol::ENTRY,
+    slow::ENTRY,
+    withhold::SET_TURN_ONE,
+    withhold::SET_TURN,
+    withhold::READ,
+    withhold::READ_ACK,
+    withhold::PROPOSAL,
+    withhold::OMIT,
+    withhold::AGREE,
+    withhold::AGREE_ACK,
+    withhold::WRITE,
+    withhold::WRITE_SOME,
+    withhold::WRITE_ACK,
+    withhold::SHOW_QUORUM,
+    withhold::SHOW_DECISION,
+    withhold::REPORT,
+    withhold::PENANCE,
+    withhold::CATCHUP,
+    withhold::SHUN,
+    delay::SET_TURN,
+    delay::READ,
+    delay::READ_ACK,
+    delay::PROPOSAL,
+    delay::LATE_PROPOSAL,
+    delay::AGREE,
+    delay::AGREE_ACK,
+    delay::WRITE,
+    delay::WRITE_ACK,
+    delay::SHOW_QUORUM,
+    delay::SHOW_DECISION,
+    delay::REPORT,
+    delay::PENANCE,
+    set_turn_early::ENTRY,
+    set_turn_free_ride::AFTER_POL,
+    set_turn_free_ride::IF_ELECTED,
+    set_turn_wrong::ENTRY,
     early_set_turn::ENTRY,
+    split::ENTRY,
+    selective_read::ENTRY,
+    lonely_read::ENTRY,
+    lonely_read::HIDDEN,
+    two_proofs::ENTRY,
+    wrong_turn_proof::ENTRY,
+    held_proof::ENTRY,
+    lying_read::ENTRY,
+    inflated_read::ENTRY,
+    two_answers::ENTRY,
+    short_pad::ENTRY,
+    wrong_body::ENTRY,
+    equivocate::ENTRY,
     double_vote::ENTRY,
+    forced_value::ENTRY,
+    favour_null::ENTRY,
+    lazy_ack::ENTRY,
+    wrong_ack::ENTRY,
+    stale_max_pol::ENTRY,
+    invented_proof::ENTRY,
+    selective_show_quorum::ENTRY,
+    failing_quorum::ENTRY,
+    short_quorum::ENTRY,
+    replay::ENTRY,
+    wrong_report::ENTRY,
+    proposals::WRONG_VECTORS,
+    proposals::WRONG_ENCODING,
+    proposals::FAILING_COMMANDS,
+    proposals::NO_FINES,
+    proposals::FINE_ALL,
+    proposals::FINE_ONE,
+    proposals::WRONG_FINES,
+    proposals::LIST_ONE,
+    proposals::LIST_ALL,
+    proposals::NO_LISTING,
+    proposals::WRONG_CLOSED,
+    proposals::WRONG_CHECKPOINT,
+    proposals::WILD_STAMPS,
+    repeat::ENTRY,
+    absent::ENTRY,
+    deaf::ENTRY,
     flood::ENTRY,
     garbage::ENTRY,
     amnesia::ENTRY,
-    slow::ENTRY,
+    wake_spam::ENTRY,
     mix::ENTRY,
+    mix::FIRST,
 ];
 
 /// The strategy of this name.

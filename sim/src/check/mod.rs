@@ -17,7 +17,10 @@ mod blame;
 mod commands;
 mod integrity;
 mod memory;
+mod nontrivial;
+mod reference;
 mod sign_once;
+mod state;
 mod termination;
 #[cfg(test)]
 mod tests;
@@ -181,12 +184,15 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// The checks of a group whose honest members are known.
-    pub fn new(nodes: usize, honest: &[Slot]) -> Self {
+    /// The checks of a group whose honest members are known; `calm` if nothing goes wrong.
+    pub fn new(nodes: usize, honest: &[Slot], calm: bool) -> Self {
         let set: BTreeSet<Slot> = honest.iter().copied().collect();
         Self {
             checks: vec![
                 Box::new(agreement::Agreement::default()),
+                Box::new(state::EqualStates::default()),
+                Box::new(reference::Reference::new(nodes, set.clone())),
+                Box::new(nontrivial::NonTriviality::new(calm)),
                 Box::new(integrity::Integrity::new(set.clone())),
                 Box::new(sign_once::SignOnce::default()),
                 Box::new(commands::Commands::new(set.clone())),

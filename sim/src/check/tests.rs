@@ -33,7 +33,7 @@ fn proposal(commands: &[&[u8]]) -> Arc<Proposal> {
 }
 
 fn checks() -> Checks {
-    Checks::new(5, &[Slot(1), Slot(2)])
+    Checks::new(5, &[Slot(1), Slot(2)], false)
 }
 
 fn applied<'a>(slot: u16, inst: u64, proposal: Option<&'a Arc<Proposal>>) -> Observation<'a> {
@@ -81,8 +81,11 @@ fn integrity_of_a_value_that_its_honest_sender_never_proposed_is_caught() {
     let (value, tau) = (proposal(&[]), Stamp(0));
     let (slot, sender, inst) = (Slot(1), Slot(2), Instance(0));
     let proposal = Some(&value);
-    checks.observe(0, &Observation::Applied { slot, inst, sender, proposal, tau });
-    assert_eq!(names(checks), ["integrity"]);
+    let mut check = integrity::Integrity::new([Slot(2)].into());
+    let seen = Observation::Applied { slot, inst, sender, proposal, tau };
+    assert!(check.observe(&seen).is_err());
+    checks.observe(0, &seen);
+    assert!(names(checks).contains(&"integrity"));
 }
 
 #[test]
@@ -125,4 +128,80 @@ fn blame_between_honest_members_is_caught() {
     assert!(!checks.is_violated(), "slot 4 is faulty");
     checks.observe(0, &Observation::Blamed { slot, peer: Slot(2), fault: &fault });
     assert_eq!(names(checks), ["no-blame"]);
+}
+
+/// What follows has time 0 while fewer than half of the members have proposed.
+fn time(slot: u16, inst: u64, stamp: u64, tau: u64) -> (Slot, Instance, Arc<Proposal>, Stamp) {
+    let value = Proposal { stamp: Stamp(stamp), ..(*proposal(&[])).clone() };
+    (Slot(slot), Instance(inst), Arc::new(value), Stamp(tau))
+}
+
+#[test]
+fn time_other_than_the_median_of_stamps_is_caught() {
+    for (last, good) in [(10, true), (20, false), (0, false)] {
+        let honest = [Slot(0), Slot(1), Slot(2), Slot(3)].into();
+        let mut check = reference::Reference::new(5, honest);
+        let told = [time(1, 0, 10, 0), time(1, 1, 20, 0), time(1, 2, 30, last)];
+        let mut results = Vec::new();
+        for (slot, inst, value, tau) in &told {
+            let (slot, inst, tau) = (*slot, *inst, *tau);
+            let (sender, proposal) = (Slot(inst.0 as u16), Some(value));
+            let seen = Observation::Applied { slot, inst, sender, proposal, tau };
+            results.push(check.observe(&seen).is_ok());
+        }
+        // Stamps 10, 20, 30 and two of 0: the lower median of five is 10.
+        assert_eq!(results, [true, true, good], "{last}");
+    }
+}
+
+#[test]
+fn stamp_that_goes_back_or_a_sender_out_of_turn_is_caught() {
+    let mut check = reference::Reference::new(2, [Slot(0), Slot(1)].into());
+    let value = |stamp| time(0, 0, stamp, 0).2;
+    let told = [(0, 0, 10, true), (1, 1, 10, true), (2, 0, 10, false)];
+    for (inst, sender, stamp, good) in told {
+        let (value, tau) = (value(stamp), Stamp(if inst == 0 { 0 } else { 10 }));
+        let (slot, inst, sender) = (Slot(0), Instance(inst), Slot(sender));
+        let seen = Observation::Applied { slot, inst, sender, proposal: Some(&value), tau };
+        assert_eq!(check.observe(&seen).is_ok(), good, "{inst}");
+    }
+    let mut check = reference::Reference::new(2, [Slot(0), Slot(1)].into());
+    let (slot, inst, sender, tau) = (Slot(0), Instance(0), Slot(1), Stamp(0));
+    let seen = Observation::Applied { slot, inst, sender, proposal: None, tau };
+    assert!(check.observe(&seen).is_err());
+}
+
+#[test]
+fn time_ahead_of_every_honest_clock_is_caught() {
+    let (slot, inst, value, tau) = time(0, 0, 10, 10);
+    let seen = Observation::Applied { slot, inst, sender: Slot(0), proposal: Some(&value), tau };
+    for (honest, good) in [(vec![Slot(0)], true), (vec![], false)] {
+        let mut check = reference::Reference::new(1, honest.into_iter().collect());
+        assert_eq!(check.observe(&seen).is_ok(), good);
+    }
+}
+
+#[test]
+fn null_in_a_calm_run_is_caught() {
+    for calm in [false, true] {
+        let mut check = nontrivial::NonTriviality::new(calm);
+        let value = proposal(&[]);
+        check.observe(&applied(1, 0, Some(&value))).unwrap();
+        assert_eq!(check.observe(&applied(1, 1, None)).is_err(), calm);
+    }
+}
+
+#[test]
+fn states_that_differ_after_one_number_of_instances_are_caught() {
+    let mut check = state::EqualStates::default();
+    let (first, other) = (proposal(&[b"a"]), proposal(&[b"b"]));
+    check.observe(&applied(1, 0, Some(&first))).unwrap();
+    // A member that starts again is told once more and skips it.
+    check.observe(&applied(1, 0, Some(&first))).unwrap();
+    check.observe(&applied(1, 1, None)).unwrap();
+    check.observe(&applied(2, 0, Some(&first))).unwrap();
+    assert!(check.observe(&applied(2, 1, Some(&other))).is_err());
+    // What differed once stays different.
+    check.observe(&applied(1, 2, None)).unwrap();
+    assert!(check.observe(&applied(2, 2, None)).is_err());
 }

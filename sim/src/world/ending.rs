@@ -44,6 +44,7 @@ impl World {
             residual: self.residual(false),
         };
         self.trace.tell(self.now_ms, || format!("the run ends: {stop:?}"));
+        let effects = self.honest_seats().map(|seat| (seat.slot, seat.effects)).collect();
         let mut violations = std::mem::take(&mut self.broken);
         violations.extend(self.checks.finish(&end));
         for violation in &violations {
@@ -60,6 +61,7 @@ impl World {
             messages: self.messages,
             settled_ms: self.now_ms.saturating_sub(self.plan.calm_from_ms),
             crashes: self.crashes,
+            effects,
             digest: self.trace.digest(),
             story: self.trace.into_lines(),
             adversary: if self.plan.faulty.is_empty() { "" } else { self.plan.adversary },

@@ -7,7 +7,8 @@ impl World {
     pub(super) fn boot(&mut self, seat: usize) {
         let now_ms = self.now_ms;
         let slot = self.seats[seat].slot;
-        match self.seats[seat].boot(now_ms, &mut self.disk_rng) {
+        let compose = self.strategies.get(&slot).and_then(|strategy| strategy.compose());
+        match self.seats[seat].boot(now_ms, compose, &mut self.disk_rng) {
             Ok(step) => self.carry_out(seat, step),
             Err(error) if self.is_honest(slot) => {
                 let what = format!("{slot} cannot start from its own disk: {error}");
@@ -51,7 +52,11 @@ impl World {
                 Effect::Erase { from, to } => self.seats[seat].disk.erase(from, to),
                 other => {
                     if self.seats[seat].disk.is_dirty() {
-                        self.seats[seat].disk.sync();
+                        if !self.seats[seat].disk.sync() {
+                            self.seats[seat].down_ms = FULL_RETRY_MS;
+                            self.crash(seat);
+                            return;
+                        }
                         // A crash between the sync and the effect that it allows.
                         if self.seats[seat].burn() {
                             self.crash(seat);
