@@ -60,5 +60,5 @@ fn every_broken_rule_set_has_a_control() {
 
 #[test]
 fn short_quorums_are_caught_and_resolved_rules_are_clean() {
-    assert_caught(RuleSet::ShortQuorums);
+    assert_caught("short-quorums");
 }
