@@ -282,6 +282,7 @@ impl Core {
         if !self.verifier.signed(from, &m.core) {
             return Outcome::Fault(Fault::BadSignature(Kind::AgreeAck));
         }
+        self.note_answer(from, no, turn, 2);
         if let Some(lead) = self.lead_mut(no, turn) {
             lead.mark_acked(from, 2);
             if lead.write.is_none() {

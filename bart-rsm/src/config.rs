@@ -1,9 +1,10 @@
 //! What a core is started with, checked once.
 
+use crate::costs::Costs;
 use crate::message::pad::BLOCK_MAX;
 use crate::proposal;
 use std::sync::Arc;
-use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX};
+use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX, UNTIMELY_MAX};
 use types::{Ident, Millis, Roster, Slot, Stamp};
 
 /// Everything that a core needs to know about its group and place in it.
@@ -40,6 +41,12 @@ pub struct Params {
     pub pipeline: u64,
     /// Slowest repetition, ms. 10 min.
     pub resend_max_ms: u64,
+    /// Group. Chance, in thousandths, that a late set-turn costs a unit of penance: `p_det * p_dec` of specification C2.
+    /// 250. A smaller figure makes the fee larger.
+    pub fine_per_mille: u32,
+    /// Group. Bytes of one unit of penance, instead of the fee that follows from C2. Only for tests and controls: a smaller
+    /// fee makes lateness pay.
+    pub late_fee: Option<usize>,
 }
 
 impl Default for Params {
@@ -53,6 +60,8 @@ impl Default for Params {
             gamma_ms: 30_000,
             pipeline: 1,
             resend_max_ms: 600_000,
+            fine_per_mille: 250,
+            late_fee: None,
         }
     }
 }
@@ -190,8 +199,15 @@ impl Config {
         if p.v_max > PROPOSAL_LEN_MAX || p.v_max < proposal::fixed_len(self.roster.slots()) + 256 {
             return bad("v_max", "too large, or too small for the fixed vectors and one command");
         }
-        if self.show_decision_block() + MESSAGE_OVERHEAD_MAX > BLOCK_MAX {
+        if !(1..=1_000).contains(&p.fine_per_mille) {
+            return bad("fine_per_mille", "must be between 1 and 1000");
+        }
+        let costs = self.costs();
+        if costs.show_block + MESSAGE_OVERHEAD_MAX > BLOCK_MAX {
             return bad("v_max", "a SHOW_DECISION would not fit into one control frame");
+        }
+        if costs.late_fee * usize::from(UNTIMELY_MAX) + MESSAGE_OVERHEAD_MAX > BLOCK_MAX {
+            return bad("late_fee", "a PENANCE would not fit into one control frame");
         }
         if p.t0_min_ms == 0 || p.t0_min_ms > p.t0_max_ms {
             return bad("t0_min_ms", "must be positive and at most t0_max_ms");
@@ -205,28 +221,8 @@ impl Config {
         Ok(())
     }
 
-    /// Bytes of body and pad in SHOW_DECISION, such that answering `q - 1` set-turns with it costs
-    /// at least a full turn (specification 3.10, receiving counted half).
-    pub(crate) fn show_decision_block(&self) -> usize {
-        let quorum = self.roster.quorum();
-        let (n, q) = (quorum.n(), quorum.size());
-        // Fixed parts of the messages: header 21, signature 64, digests 32, value statement 125.
-        let (head, sig, hash, statement) = (21, 64, 32, 126);
-        let cert = 4 + 2 * hash + 12 + q * sig;
-        let pol = 4 + 12 + q * sig;
-        let padded = 8 + self.params.v_max;
-        let read = head + hash + sig + pol;
-        let agree = head + 2 * hash + sig + hash + 12 + q * 132 + cert + statement + padded;
-        let write = head + 3 * hash + sig + cert;
-        let show = head + 2 * hash + sig + hash + 12 + q * 100 + pol;
-        let sent = read + agree + write + show;
-        let received = (head + sig)
-            + (head + 4 + 3 * hash + sig + cert + statement + padded)
-            + (head + 2 * hash + sig)
-            + (head + 3 * hash + 4 + sig + pol);
-        let plain = head + 2 * hash + sig + 4 + 2 * hash + 12 + q * 96 + statement + padded;
-        let turn = n.saturating_sub(2) * (2 * sent + received) / 2;
-        let each = turn.div_ceil(q.saturating_sub(1).max(1));
-        self.params.v_max + each.saturating_sub(plain)
+    /// Sizes, pads and fees that follow from the parameters.
+    pub(crate) fn costs(&self) -> Costs {
+        Costs::new(&self.params, self.roster.quorum())
     }
 }

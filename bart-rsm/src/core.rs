@@ -2,6 +2,7 @@
 
 use crate::batch::Batch;
 use crate::config::{Config, ConfigError, Now};
+use crate::costs::Costs;
 use crate::effect::{Alarm, Duty, Effect, Fault, Input, Stats, Step};
 use crate::inst::Inst;
 use crate::message::{Message, SlotSet};
@@ -11,6 +12,7 @@ use crate::residence::Load;
 use crate::schedule::Schedule;
 use crate::sign_once::{Refused, SignOnce};
 use crate::time::LogState;
+use crate::untimely::Marks;
 use crate::verify::{Place, Verifier};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -38,6 +40,8 @@ pub struct Core {
     pub(crate) me: Slot,
     pub(crate) q: usize,
     pub(crate) slots: usize,
+    /// Pads and fees of the roster.
+    pub(crate) costs: Costs,
     pub(crate) schedule: Schedule,
     pub(crate) signer: SignOnce,
     pub(crate) verifier: Verifier,
@@ -57,6 +61,12 @@ pub struct Core {
     pub(crate) entered_at: Millis,
     pub(crate) awake_until: Instance,
     pub(crate) woke: Option<Instance>,
+    /// Whom we found untimely.
+    pub(crate) marks: Marks,
+    /// Led turns that are not judged yet.
+    pub(crate) unjudged: BTreeSet<(Instance, u32)>,
+    /// Where we started: our timers say nothing about others there.
+    pub(crate) judge_after: Instance,
     pub(crate) loads: BTreeMap<Instance, Load>,
     pub(crate) asks: crate::resume::Asks,
     pub(crate) alarmed: bool,
@@ -73,6 +83,8 @@ pub struct Core {
     pub(crate) durable_log: LogState,
     /// The first instance on disk; what is below was closed by everybody and erased.
     pub(crate) floor: Instance,
+    /// The marks of the last durable record.
+    pub(crate) durable_marks: Marks,
     /// Instances whose cursors changed since their record was written.
     pub(crate) unsaved: BTreeSet<Instance>,
     pub(crate) dirty_insts: BTreeSet<Instance>,
@@ -92,6 +104,7 @@ impl Core {
             me,
             q: config.rules.quorum(&roster),
             slots,
+            costs: config.costs(),
             schedule: Schedule::new(&roster),
             signer,
             verifier: Verifier::new(roster, config.rules),
@@ -107,6 +120,9 @@ impl Core {
             entered_at: zero,
             awake_until: Instance(0),
             woke: None,
+            marks: Marks::new(slots),
+            unjudged: BTreeSet::new(),
+            judge_after: Instance(0),
             loads: BTreeMap::new(),
             asks: Default::default(),
             alarmed: false,
@@ -119,6 +135,7 @@ impl Core {
             reopened: false,
             durable_log: LogState::new(slots),
             floor: Instance(0),
+            durable_marks: Marks::new(slots),
             unsaved: BTreeSet::new(),
             dirty_insts: BTreeSet::new(),
             dirty_peers: SlotSet::default(),
@@ -136,6 +153,7 @@ impl Core {
             self.entered = self.current;
             self.entered_at = now.mono;
             self.enter_window();
+            self.judge_after = self.last_entered();
             self.settle();
         }
         self.finish()
@@ -411,7 +429,9 @@ impl Core {
             // log itself may not run ahead of the instances, so this record keeps its old state.
             let last = self.durable_log.next;
             let closed = self.peers.iter().map(|peer| peer.all_closed().min(last)).collect();
-            let record = LogRecord { log: self.durable_log.clone(), closed, floor: self.floor };
+            let (log, floor) = (self.durable_log.clone(), self.floor);
+            let marks = self.durable_marks.counters().to_vec();
+            let record = LogRecord { log, closed, floor, marks };
             effects.push(Effect::Persist(record.to_record()));
         }
         let bodies = std::mem::take(&mut self.new_bodies);
@@ -424,6 +444,7 @@ impl Core {
         }
         if std::mem::take(&mut self.save_log) {
             self.durable_log = self.log.clone();
+            self.durable_marks = self.marks.clone();
             effects.push(Effect::Persist(self.log_record().to_record()));
         }
         effects.append(&mut self.out);
@@ -432,7 +453,8 @@ impl Core {
 
     pub(crate) fn log_record(&self) -> LogRecord {
         let closed = self.peers.iter().map(|peer| peer.all_closed()).collect();
-        LogRecord { log: self.log.clone(), closed, floor: self.floor }
+        let marks = self.marks.counters().to_vec();
+        LogRecord { log: self.log.clone(), closed, floor: self.floor, marks }
     }
 
     /// Writes a body once, before the instance's record names it.

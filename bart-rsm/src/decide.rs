@@ -4,6 +4,7 @@
 use crate::core::{Core, Outcome};
 use crate::effect::{Alarm, Effect, Fault};
 use crate::message::*;
+use crate::proposal::Proposal;
 use std::sync::Arc;
 use types::{Instance, Kind, Slot, Turn};
 
@@ -20,6 +21,7 @@ impl Core {
             return;
         }
         inst.decided = Some(cert);
+        inst.learn_fines();
         self.save.insert(no);
         self.touch(no);
         self.learn_proof(no, turn);
@@ -33,16 +35,29 @@ impl Core {
 
     /// Hands the outcome to the application and folds it into the log's state.
     pub(crate) fn apply(&mut self, no: Instance) {
-        let Some(inst) = self.insts.get_mut(&no) else { return };
+        let Some(inst) = self.insts.get(&no) else { return };
         let Some(digest) = inst.decided.as_ref().map(|cert| cert.value) else { return };
         let (sender, proposal) = (inst.sender, inst.decided_proposal().map(Arc::new));
-        self.log.apply(sender, proposal.as_deref(), self.schedule.live());
-        inst.tau = self.log.tau;
+        self.fold(sender, proposal.as_deref());
+        if let Some(inst) = self.insts.get_mut(&no) {
+            inst.tau = self.log.tau;
+        }
         self.save.insert(no);
         self.save_log = true;
         self.out.push(Effect::Apply { inst: no, sender, proposal, tau: self.log.tau });
         for (index, ticket) in self.batch.decided(no, digest).into_iter().enumerate() {
             self.out.push(Effect::Committed { ticket, inst: no, index });
+        }
+    }
+
+    /// Folds the outcome of the next instance into everything that follows from the log.
+    pub(crate) fn fold(&mut self, sender: Slot, proposal: Option<&Proposal>) {
+        let (no, live) = (self.log.next, self.schedule.live());
+        let (senders, f) = (live.len(), self.config.roster.quorum().f());
+        self.log.apply(sender, proposal, live);
+        self.log.timeout.note(proposal.is_none(), senders, f, &self.config.params);
+        if let Some(proposal) = proposal {
+            self.note_proposal(no, sender, proposal);
         }
     }
 
@@ -60,7 +75,7 @@ impl Core {
             _ => return Outcome::Fault(Fault::Unexpected(kind)),
         }
         let key = PadKey { from, ..self.pad_key(kind, no, turn, self.me) };
-        if !m.body.is_padded(self.config.show_decision_block(), &key) {
+        if !m.body.is_padded(self.costs.show_block, &key) {
             return Outcome::Fault(Fault::Malformed(kind, "pad"));
         }
         let payload = &m.core.payload;
@@ -92,7 +107,7 @@ impl Core {
         let payload = ShowDecisionStatement { value: cert.value, cert: cert.digest() };
         let Some(core) = self.sign(no, turn, payload) else { return };
         let key = self.pad_key(Kind::ShowDecision, no, turn, to);
-        let total = self.config.show_decision_block();
+        let total = self.costs.show_block;
         let value = self.insts.get(&no).and_then(|inst| inst.decided_value());
         let body = Padded::new(value.map_or(&[], |value| &value.body), total, &key);
         let statement = value.map(|value| value.statement.clone());
@@ -152,11 +167,6 @@ impl Core {
             self.note_evidence(from, self.entered_at_least(Instance(no.0 + 1)));
         }
         Outcome::Done
-    }
-
-    /// P2: fines are not collected yet, so nobody owes any.
-    pub(crate) fn on_penance(&mut self, _from: Slot, _m: &Penance) -> Outcome {
-        Outcome::Fault(Fault::Unexpected(Kind::Penance))
     }
 
     /// P3: accepted from anybody, ungated, for instances under way.

@@ -27,13 +27,14 @@ pub(crate) enum Due {
     Step(u32, u8),
     ShowDecision(u32),
     Report,
+    Penance,
 }
 
 impl Due {
     fn position(self) -> u32 {
         match self {
             Due::SetTurn(turn) | Due::Step(turn, _) | Due::ShowDecision(turn) => turn,
-            Due::Report => POSITION_LAST,
+            Due::Report | Due::Penance => POSITION_LAST,
         }
     }
 }
@@ -82,6 +83,10 @@ impl Core {
                 found(*turn, Duty::Answer(Turn(*turn)));
             }
         }
+        // O6
+        if inst.owes_penance(peer) && !inst.penance_from.contains(peer) {
+            found(POSITION_LAST, Duty::Penance);
+        }
     }
 
     /// The first position at which `peer` owes us something in `inst`.
@@ -122,6 +127,10 @@ impl Core {
         }
         if inst.sender == peer && inst.is_decided() && !inst.report_sent {
             due.push(Due::Report);
+        }
+        if inst.owes_penance(self.me) && peer != inst.sender && !inst.penance_paid_to.contains(peer)
+        {
+            due.push(Due::Penance);
         }
         due.sort_by_key(|due| due.position());
         due
@@ -178,6 +187,13 @@ impl Core {
                     self.send_show_decision(peer, no, turn);
                 }
                 Due::Report => self.send_report(peer, no),
+                Due::Penance => {
+                    // The first one is owed; one that a peer lost comes at the rate of repetitions.
+                    if inst.penance_sent.contains(peer) && !self.repeat_allowed(peer) {
+                        continue;
+                    }
+                    self.send_penance(peer, no);
+                }
             }
             self.unsaved.insert(no);
         }

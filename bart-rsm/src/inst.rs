@@ -6,9 +6,10 @@
 
 use crate::message::*;
 use crate::proposal::Proposal;
+use crate::untimely::Opened;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{Decode, Hash, Instance, Signature, Signed, Slot, Stamp, Turn};
+use types::{Decode, Hash, Instance, Millis, Signature, Signed, Slot, Stamp, Turn};
 
 /// Turns of one instance. Turn 10 and later last `T0 * 1024` each, so honest members stay far below.
 pub(crate) const TURNS_MAX: u32 = 1024;
@@ -27,6 +28,8 @@ pub(crate) struct AcceptorTurn {
     pub(crate) read_ack: Option<ReadAnswer>,
     pub(crate) agree_ack: Option<Signed<AgreeAckStatement>>,
     pub(crate) write_ack: Option<WriteAnswer>,
+    /// When our timer gave the turn up; in memory only.
+    pub(crate) fired_at: Option<Millis>,
 }
 
 /// How far a peer is in a conversation that we lead. Steps: 1 READ, 2 AGREE, 3 WRITE, 4 SHOW_QUORUM.
@@ -70,6 +73,10 @@ pub(crate) struct Lead {
     pub(crate) convs: Vec<Conv>,
     /// Peers that were answered with SHOW_DECISION.
     pub(crate) told: SlotSet,
+    /// When the turn began for us, if it will be judged; in memory only, like the arrivals.
+    pub(crate) opened: Option<Opened>,
+    /// When each set-turn first arrived.
+    pub(crate) arrivals: BTreeMap<Slot, Millis>,
 }
 
 impl Lead {
@@ -86,6 +93,8 @@ impl Lead {
             write_acks: BTreeMap::new(),
             convs: vec![start; slots],
             told: SlotSet::default(),
+            opened: None,
+            arrivals: BTreeMap::new(),
         }
     }
 
@@ -161,6 +170,14 @@ pub(crate) struct Inst {
     pub(crate) report_sent: bool,
     /// Peers that were sent a SHOW_DECISION; in memory only.
     pub(crate) shown: SlotSet,
+    /// Units of penance that the decided proposal imposes, one entry a slot; empty for none.
+    pub(crate) fines: Vec<u8>,
+    /// Peers whose penance we have (O6).
+    pub(crate) penance_from: SlotSet,
+    /// Peers that we paid.
+    pub(crate) penance_paid_to: SlotSet,
+    /// Peers that we paid at least once since the start; in memory only.
+    pub(crate) penance_sent: SlotSet,
 }
 
 impl Inst {
@@ -181,9 +198,25 @@ impl Inst {
             reports: SlotSet::default(),
             report_sent: false,
             shown: SlotSet::default(),
+            fines: Vec::new(),
+            penance_from: SlotSet::default(),
+            penance_paid_to: SlotSet::default(),
+            penance_sent: SlotSet::default(),
         };
         inst.open_turn_0(me, slots);
         inst
+    }
+
+    /// Forgets what only says when something happened.
+    pub(crate) fn without_clock(&mut self) {
+        let zero = Millis(0);
+        for state in self.turns.values_mut() {
+            state.fired_at = state.fired_at.map(|_| zero);
+        }
+        for lead in self.leads.values_mut() {
+            lead.opened = lead.opened.map(|opened| Opened { at: zero, ..opened });
+            lead.arrivals.values_mut().for_each(|at| *at = zero);
+        }
     }
 
     /// Turn 0 exists from entry on.

@@ -43,6 +43,7 @@ impl Core {
         plain.verifier.forget();
         plain.signer.forget_count();
         plain.peers.iter_mut().for_each(crate::peer::Peer::without_clock);
+        plain.insts.values_mut().for_each(Inst::without_clock);
         plain.asks = Default::default();
         plain.now.mono = Millis(0);
         plain.entered_at = Millis(0);
@@ -81,6 +82,7 @@ fn put_inst(outline: &mut Outline, inst: &Inst, name: Name<'_>) {
         no: _,
         sender: _,
         tau: _,
+        fines: _,
         started,
         proof,
         acc,
@@ -92,6 +94,9 @@ fn put_inst(outline: &mut Outline, inst: &Inst, name: Name<'_>) {
         reports,
         report_sent,
         shown,
+        penance_from,
+        penance_paid_to,
+        penance_sent,
     } = inst;
     outline.accepted = acc.as_ref().map(|cert| (cert.turn, cert.value));
     outline.decided = decided.as_ref().map(|cert| (cert.turn, cert.value));
@@ -112,6 +117,8 @@ fn put_inst(outline: &mut Outline, inst: &Inst, name: Name<'_>) {
     for (slot, about) in outline.about.iter_mut().enumerate() {
         let slot = Slot(slot as u16);
         about.extend([u64::from(reports.contains(slot)), u64::from(shown.contains(slot))]);
+        let penance = [penance_from, penance_paid_to, penance_sent];
+        about.extend(penance.map(|set| u64::from(set.contains(slot))));
     }
     for (turn, lead) in leads {
         outline.own.push(u64::from(*turn));
@@ -120,7 +127,8 @@ fn put_inst(outline: &mut Outline, inst: &Inst, name: Name<'_>) {
 }
 
 fn put_acceptor(own: &mut Vec<u64>, state: &AcceptorTurn, name: Name<'_>) {
-    let AcceptorTurn { stage, set_turn_sent, read_ack, agree_ack, write_ack } = state;
+    // Times serve marks only, and marks serve later instances only.
+    let AcceptorTurn { stage, set_turn_sent, read_ack, agree_ack, write_ack, fired_at: _ } = state;
     own.extend([u64::from(*stage), u64::from(*set_turn_sent)]);
     own.extend(read_ack.as_ref().map_or([0; 3], |(ack, _)| {
         [u64::from(ack.payload.val_turn.0), name(&ack.payload.value), name(&ack.payload.read)]
@@ -136,8 +144,21 @@ fn put_acceptor(own: &mut Vec<u64>, state: &AcceptorTurn, name: Name<'_>) {
 }
 
 fn put_lead(outline: &mut Outline, lead: &Lead, name: Name<'_>) {
-    let Lead { set_turns, read, agree, write, show, reads_in, agree_acks, write_acks, convs, told } =
-        lead;
+    let Lead {
+        set_turns,
+        read,
+        agree,
+        write,
+        show,
+        reads_in,
+        agree_acks,
+        write_acks,
+        convs,
+        told,
+        // Times, as above.
+        opened: _,
+        arrivals: _,
+    } = lead;
     outline.own.extend([
         read.as_ref().map_or(0, |(core, _)| name(&core.digest())),
         agree.as_ref().map_or(0, |step| name(&step.core.digest())),

@@ -1,7 +1,8 @@
 //! Messages that came before their place or gate (specification 4.4).
 //!
 //! Bounds: one message per (instance, turn, kind), [`PARKED_MAX`] messages and
-//! `4 * V_MAX + 64 KiB` a peer; instances up to `max(W, 2)` after the entered ones, turns up to `started + n`.
+//! `4 * V_MAX + 64 KiB` a peer, more only where one penance would not fit (three members);
+//! instances up to `max(W, 2)` after the entered ones, turns up to `started + n`.
 //! What does not fit is dropped and counted; RESUME asks for it again when the gate opens.
 
 use crate::core::{Core, Outcome};
@@ -76,13 +77,18 @@ impl Core {
         let turns = started.saturating_add(self.slots as u32);
         let near = message.inst().0 <= self.last_entered().0.saturating_add(ahead);
         let far_turn = message.turn().0 > turns && message.inst() >= self.current;
-        let budget = 4 * self.config.params.v_max + 64 * 1024;
+        let budget = self.parking_budget();
         let Some(peer) = self.peer(from) else { return };
         if !near || far_turn || !peer.parking.put(message, budget) {
             peer.dropped += 1;
             peer.need = true;
             self.fault(from, Fault::NotParked(kind));
         }
+    }
+
+    /// Bytes that one peer may have parked.
+    pub(crate) fn parking_budget(&self) -> usize {
+        (4 * self.config.params.v_max).max(self.costs.penance_max()) + 64 * 1024
     }
 
     /// Tries again everything that waits; what is still too early stays.

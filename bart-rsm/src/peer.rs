@@ -2,6 +2,7 @@
 
 use crate::parking::Parking;
 use crate::resume::CATCHUP_RUN;
+use crate::untimely::Latency;
 use std::collections::{BTreeMap, BTreeSet};
 use types::{Instance, Millis};
 
@@ -33,6 +34,12 @@ pub(crate) struct Peer {
     pub(crate) evidence: Instance,
     /// The instance in which its last WAKE counted.
     pub(crate) woke: Option<Instance>,
+    /// Where it sent a WAKE that no command justified yet (U4).
+    pub(crate) wake_open: Option<Instance>,
+    /// Its last decided proposal with commands, since we started.
+    pub(crate) spoke: Option<Instance>,
+    /// How fast it answers.
+    pub(crate) latency: Latency,
     /// When we last asked it for decisions, and from which instance on.
     pub(crate) asked: Option<(Instance, Millis)>,
     /// Decisions that we are sending it: the next one and the end of the run.
@@ -64,6 +71,9 @@ impl Peer {
             resend_at: None,
             evidence: Instance(0),
             woke: None,
+            wake_open: None,
+            spoke: None,
+            latency: Latency::default(),
             asked: None,
             serve: None,
             again: None,
@@ -129,6 +139,7 @@ impl Peer {
 
     /// Forgets times and rates, for a comparison of states in which nothing is ever repeated.
     pub(crate) fn without_clock(&mut self) {
+        self.latency = Latency::default();
         let new = Self::new(0);
         (self.backoff_ms, self.tokens, self.refilled) = (0, new.tokens, new.refilled);
         (self.resend_at, self.asked) = (None, None);

@@ -145,6 +145,7 @@ impl Core {
             Err(why) => return Outcome::Fault(Fault::Malformed(Kind::ReadAck, why)),
         };
         let vote = ReadVote { entry: entry_of(&m.core), cert: Arc::clone(&m.cert), value };
+        self.note_answer(from, no, turn, 1);
         if let Some(lead) = self.lead_mut(no, turn) {
             lead.mark_acked(from, 1);
             if lead.agree.is_none() {

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `Log` | state that follows from the applied log, per peer the first instance not closed, and the first instance that is not erased |
+//! | `Log` | state that follows from the applied log, per peer the first instance not closed, the first instance that is not erased, and our untimely marks |
 //! | `Instance(i)` | everything of instance i but bodies: accepted write, proof of the latest turn, every own statement with what it names, decision, cursors |
 //! | `Body(i, s)` | VALUE statement and body of outcome `s` |
 //!
@@ -20,7 +20,7 @@ use types::limits::MEMBERS_MAX;
 use types::{Decode, DecodeError, Encode, Hash, Instance, Reader, Signature, Slot, Writer};
 
 /// Version of all record values.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
 
 /// Names a record. The byte form keeps the order: `Log`, then instances with their bodies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -92,6 +92,8 @@ pub(crate) struct LogRecord {
     pub(crate) closed: Vec<Instance>,
     /// Instances below are erased.
     pub(crate) floor: Instance,
+    /// Our private untimely marks, one a slot.
+    pub(crate) marks: Vec<u8>,
 }
 
 impl LogRecord {
@@ -101,13 +103,18 @@ impl LogRecord {
         out.put(&self.log);
         out.list(&self.closed);
         out.put(&self.floor);
+        out.bytes(&self.marks);
         Record { key: RecordKey::Log, value: out.finish() }
     }
 
     pub(crate) fn read(value: &[u8]) -> Result<Self, DecodeError> {
         let mut input = reader(value)?;
-        let (log, closed) = (input.get()?, input.list("closed", MEMBERS_MAX)?);
-        let record = Self { log, closed, floor: input.get()? };
+        let record = Self {
+            log: input.get()?,
+            closed: input.list("closed", MEMBERS_MAX)?,
+            floor: input.get()?,
+            marks: input.bytes("marks", MEMBERS_MAX)?.to_vec(),
+        };
         input.finish()?;
         Ok(record)
     }
@@ -170,6 +177,8 @@ pub(crate) fn inst_record(inst: &Inst) -> Record {
     out.put(&inst.tau);
     out.put(&inst.reports);
     out.u8(u8::from(inst.report_sent));
+    out.put(&inst.penance_from);
+    out.put(&inst.penance_paid_to);
     let values: Vec<Hash> = inst.values.keys().copied().collect();
     out.list(&values);
     out.count(inst.turns.len());
@@ -200,6 +209,7 @@ pub(crate) fn read_inst(
     let tau = input.get()?;
     let reports = input.get()?;
     let report_sent = get_bool(&mut input)?;
+    let (penance_from, penance_paid_to) = (input.get()?, input.get()?);
     let bodies: Vec<Hash> = input.list("bodies", TURNS_MAX as usize)?;
     let mut turns = BTreeMap::new();
     for _ in 0..input.count("turns", TURNS_MAX as usize + 1)? {
@@ -225,6 +235,10 @@ pub(crate) fn read_inst(
         reports,
         report_sent,
         shown: SlotSet::default(),
+        fines: Vec::new(),
+        penance_from,
+        penance_paid_to,
+        penance_sent: SlotSet::default(),
     };
     Ok((inst, bodies.into_iter().collect()))
 }
@@ -263,7 +277,7 @@ fn get_acceptor(input: &mut Reader<'_>) -> Result<AcceptorTurn, DecodeError> {
         true => Some((input.get()?, Arc::new(input.get()?))),
         false => None,
     };
-    Ok(AcceptorTurn { stage, set_turn_sent, read_ack, agree_ack, write_ack })
+    Ok(AcceptorTurn { stage, set_turn_sent, read_ack, agree_ack, write_ack, fired_at: None })
 }
 
 fn put_lead(out: &mut Writer, lead: &Lead) {

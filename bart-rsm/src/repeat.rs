@@ -67,6 +67,9 @@ impl Core {
                 }
             }
             if outstanding {
+                if let Some(state) = self.peer(peer) {
+                    state.latency.forget();
+                }
                 self.send_resume(peer);
                 self.resend_outstanding(peer);
             }
@@ -150,6 +153,7 @@ impl Core {
     fn repeat_last_steps(&mut self, to: Slot, no: Instance) -> bool {
         let Some(inst) = self.insts.get(&no).filter(|inst| inst.is_decided()) else { return true };
         let report = inst.sender == to && inst.report_sent;
+        let paid = inst.owes_penance(self.me) && to != inst.sender;
         let steps: Vec<u32> = inst
             .leads
             .iter()
@@ -191,6 +195,12 @@ impl Core {
                 return false;
             }
             self.send_report(to, no);
+        }
+        if paid {
+            if !self.repeat_allowed(to) {
+                return false;
+            }
+            self.send_penance(to, no);
         }
         true
     }

@@ -11,6 +11,7 @@ use crate::effect::{Alarm, Effect};
 use crate::inst::{Conv, Inst, ReadVote};
 use crate::record::{LogRecord, Record, RecordKey, inst_record, read_body, read_inst};
 use crate::resume::CATCHUP_AHEAD;
+use crate::untimely::Marks;
 use crate::{read, write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -62,6 +63,8 @@ impl Core {
                         return Err(damaged);
                     }
                     core.floor = log.floor;
+                    core.marks = Marks::restored(log.marks, core.slots).ok_or(damaged)?;
+                    core.durable_marks = core.marks.clone();
                     core.durable_log = log.log.clone();
                     core.log = log.log;
                     for (peer, closed) in core.peers.iter_mut().zip(log.closed) {
@@ -126,14 +129,16 @@ impl Core {
                 return Err(RestoreError::Missing(RecordKey::Instance(Instance(no))));
             }
         }
-        while let Some(inst) = self.insts.get_mut(&self.log.next) {
+        while let Some(inst) = self.insts.get(&self.log.next) {
             if !inst.is_decided() {
                 break;
             }
-            let (sender, proposal) = (inst.sender, inst.decided_proposal());
-            self.log.apply(sender, proposal.as_ref(), self.schedule.live());
-            inst.tau = self.log.tau;
-            self.save.insert(inst.no);
+            let (no, sender, proposal) = (inst.no, inst.sender, inst.decided_proposal());
+            self.fold(sender, proposal.as_ref());
+            if let Some(inst) = self.insts.get_mut(&no) {
+                inst.tau = self.log.tau;
+            }
+            self.save.insert(no);
         }
         self.current = self.log.next;
         let behind = Instance(self.current.0.saturating_add(self.config.params.pipeline));
@@ -288,6 +293,7 @@ impl Core {
     fn place_in(&mut self, mut inst: Inst) {
         let (no, before) = (inst.no, inst_record(&inst));
         self.remember(&inst);
+        inst.learn_fines();
         self.recast(&mut inst);
         self.mark_closed(&mut inst);
         // The marks may fall later; what they settled must then be in the record.
@@ -325,6 +331,12 @@ impl Core {
             }
             inst.reports.insert(peer);
             inst.report_sent |= inst.sender == peer;
+            if inst.owes_penance(peer) {
+                inst.penance_from.insert(peer);
+            }
+            if inst.owes_penance(self.me) {
+                inst.penance_paid_to.insert(peer);
+            }
             for (turn, state) in &mut inst.turns {
                 // A turn that stopped between READ and WRITE_ACK was never finished: it stays open.
                 let finished = state.write_ack.is_some() || state.read_ack.is_none();

@@ -39,6 +39,7 @@ impl Core {
         let Some(state) = self.peer(peer) else { return };
         state.up = true;
         state.fresh = true;
+        state.latency.forget();
         state.backoff_ms = gamma;
         self.send_resume(peer);
         self.resend_outstanding(peer);
@@ -55,6 +56,7 @@ impl Core {
     pub(crate) fn on_link_down(&mut self, peer: Slot) {
         if let Some(state) = self.peer(peer) {
             state.up = false;
+            state.latency.forget();
             state.resend_at = None;
             state.serve = None;
             state.again = None;
@@ -119,6 +121,7 @@ impl Core {
         if inst.sender == peer {
             inst.report_sent = false;
         }
+        inst.penance_paid_to.remove(peer);
         // A leader may have lost our set-turn with its memory although the turn went on. At stage 0
         // the ordinary repetition covers it.
         for (turn, state) in inst.turns.range_mut(1..) {

@@ -1,7 +1,6 @@
-//! Who sends, who leads, and how long a turn waits (specification 3.7, 5.1, 5.3; issue T28).
+//! Who sends, who leads, and how long an idle sender waits (specification 5.1, 5.3; issue T28).
 
 use crate::config::Params;
-use types::limits::TURN_EXPONENT_MAX;
 use types::{Instance, Roster, Slot};
 
 /// Rotation over the live roster.
@@ -43,11 +42,6 @@ impl Schedule {
     }
 }
 
-/// How long a turn may take before the next starts, without the pace of idle senders.
-pub(crate) fn turn_timeout_ms(params: &Params, turn: u32) -> u64 {
-    params.t0_min_ms.saturating_mul(1 << turn.min(TURN_EXPONENT_MAX))
-}
-
 /// How long an idle sender waits after `idle` consecutive empty proposals.
 pub(crate) fn pace_ms(params: &Params, idle: u64, rotation: u64) -> u64 {
     let rounds = idle / rotation.max(1);
@@ -85,13 +79,5 @@ mod tests {
         let params = Params::default();
         let paces: Vec<_> = (0..9).map(|round| pace_ms(&params, round * 5, 5)).collect();
         assert_eq!(paces, [0, 1000, 2000, 4000, 8000, 16000, 32000, 60000, 60000]);
-    }
-
-    #[test]
-    fn turn_timeout_doubles_up_to_the_cap() {
-        let params = Params::default();
-        assert_eq!(turn_timeout_ms(&params, 0), 10_000);
-        assert_eq!(turn_timeout_ms(&params, 3), 80_000);
-        assert_eq!(turn_timeout_ms(&params, 60), 10_240_000);
     }
 }

@@ -29,8 +29,12 @@ impl Core {
         let entries = if open { self.batch.take(self.command_room()) } else { Vec::new() };
         let commands = entries.iter().map(|(_, command)| command.clone()).collect();
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
-        let mut proposal = Proposal::plain(self.slots, self.now.wall.max(after), commands);
-        proposal.closed_upto = self.closed_upto();
+        let stamp = self.now.wall.max(after);
+        let proposal = Proposal {
+            untimely: self.untimely(),
+            closed_upto: self.closed_upto(),
+            ..Proposal::plain(self.slots, stamp, commands)
+        };
         let body: Arc<[u8]> = proposal.to_bytes().into();
         let stated = ValueStatement { body: Hash::of(&body), len: Size(body.len() as u64) };
         let Some(statement) = self.sign(no, 0, stated) else { return };
@@ -89,6 +93,7 @@ impl Core {
         if let Some(peer) = self.peer(from) {
             peer.woke = Some(no);
         }
+        self.note_wake(from, m.core.header.inst);
         self.awake(no);
         Outcome::Done
     }

@@ -4,6 +4,7 @@ use crate::core::{Core, Outcome};
 use crate::effect::Fault;
 use crate::inst::{Lead, TURNS_MAX};
 use crate::message::{Pol, ReadStatement, SetTurn, Signers};
+use crate::untimely::Start;
 use std::sync::Arc;
 use types::{Instance, Kind, Slot, Turn};
 
@@ -43,10 +44,11 @@ impl Core {
             // It did not get the answer, which nothing acknowledges.
             self.send_show_decision(from, no, turn);
         }
-        let slots = self.slots;
+        let (slots, now) = (self.slots, self.now.mono);
         if let Some(inst) = self.insts.get_mut(&no) {
             let lead = inst.leads.entry(turn).or_insert_with(|| Lead::new(turn, slots));
             lead.set_turns.insert(from, m.core.signature);
+            lead.arrivals.entry(from).or_insert(now);
         }
         self.lead_turn(no, turn);
         Outcome::Done
@@ -64,7 +66,7 @@ impl Core {
         if inst.started < turn {
             if self.config.rules.leader_counts_itself() && others + 1 >= q && others > 0 {
                 // Starting puts our own set-turn in and comes back here.
-                self.start_upto(no, turn);
+                self.start_upto(no, turn, Start::Others);
             }
             return;
         }

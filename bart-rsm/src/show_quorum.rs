@@ -3,6 +3,7 @@
 use crate::core::{Core, Outcome};
 use crate::effect::Fault;
 use crate::message::*;
+use crate::untimely::Start;
 use std::sync::Arc;
 use types::{Instance, Kind, Slot, Turn};
 
@@ -83,6 +84,7 @@ impl Core {
         if !shown {
             return Outcome::Fault(Fault::Malformed(Kind::ShowQuorum, "proof of the latest turn"));
         }
+        self.judge_outcome(from, no, turn);
         self.accept_show(no, turn, value, &m.acks);
         Outcome::Done
     }
@@ -96,10 +98,11 @@ impl Core {
         match acks.decision(Turn(turn), value) {
             Some(cert) => self.decide(no, Arc::new(cert)),
             None => {
-                self.learn_proof(no, acks.max_turn().0);
+                // Our own start of the next turn comes first, so that it counts as ours (U1).
                 if self.insts.get(&no).is_some_and(|inst| !inst.is_decided()) {
-                    self.start_upto(no, turn + 1);
+                    self.start_upto(no, turn + 1, Start::Own);
                 }
+                self.learn_proof(no, acks.max_turn().0);
             }
         }
     }
@@ -109,6 +112,10 @@ impl Core {
         let Some(message) = self.step_message(to, no, turn, step) else { return };
         if let Some(lead) = self.lead_mut(no, turn) {
             lead.mark_sent(to, step);
+        }
+        let now = self.now.mono;
+        if let Some(peer) = self.peer(to).filter(|_| step < 4) {
+            peer.latency.sent((no, turn, step), now);
         }
         self.send(to, message);
     }

@@ -1,10 +1,12 @@
-//! What follows from the log alone: state machine time, idle count (specification 5.2, 5.3).
+//! What follows from the log alone: state machine time, idle count, base timeout (specification
+//! 3.7, 5.2, 5.3).
 //!
 //! Guarantees: equal at all members after the same instance; tau never decreases, and with at most
 //! f wrong clocks it lies within the range of honest ones.
 
 use crate::closed_upto::ClosedTable;
 use crate::proposal::Proposal;
+use crate::timeout::BaseTimeout;
 use types::limits::MEMBERS_MAX;
 use types::{Decode, DecodeError, Encode, Instance, Reader, Slot, Stamp, Writer};
 
@@ -17,6 +19,8 @@ pub(crate) struct LogState {
     pub(crate) tau: Stamp,
     /// Consecutive decided proposals without commands; NULL changes nothing.
     pub(crate) idle: u64,
+    /// The base timeout of turns.
+    pub(crate) timeout: BaseTimeout,
     stamps: Vec<Stamp>,
     /// What the slots called closed.
     pub(crate) closed: ClosedTable,
@@ -28,6 +32,7 @@ impl LogState {
             next: Instance(0),
             tau: Stamp(0),
             idle: 0,
+            timeout: BaseTimeout::default(),
             stamps: vec![Stamp(0); slots],
             closed: ClosedTable::new(slots),
         }
@@ -66,6 +71,7 @@ impl Encode for LogState {
         out.put(&self.next);
         out.put(&self.tau);
         out.u64(self.idle);
+        out.put(&self.timeout);
         out.list(&self.stamps);
         out.put(&self.closed);
     }
@@ -77,6 +83,7 @@ impl Decode for LogState {
             next: input.get()?,
             tau: input.get()?,
             idle: input.u64()?,
+            timeout: input.get()?,
             stamps: input.list("stamps", MEMBERS_MAX)?,
             closed: input.get()?,
         })

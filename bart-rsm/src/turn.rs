@@ -3,7 +3,8 @@
 use crate::core::Core;
 use crate::inst::{AcceptorTurn, Inst, Lead, TURNS_MAX};
 use crate::message::SetTurnStatement;
-use crate::schedule::{pace_ms, turn_timeout_ms};
+use crate::schedule::pace_ms;
+use crate::untimely::Start;
 use types::{Instance, Millis};
 
 impl Core {
@@ -40,13 +41,13 @@ impl Core {
 
     fn arm(&mut self, no: Instance, turn: u32) {
         let pace = if turn == 0 { self.pace(no) } else { 0 };
-        let wait = turn_timeout_ms(&self.config.params, turn).saturating_add(pace);
+        let wait = self.log.timeout.turn_ms(&self.config.params, turn).saturating_add(pace);
         self.timers.insert(no, (turn, self.now.mono.plus(wait)));
     }
 
     /// A WAKE shortens what is left of an idle pace.
     pub(crate) fn clamp_turn_0(&mut self) {
-        let latest = self.now.mono.plus(turn_timeout_ms(&self.config.params, 0));
+        let latest = self.now.mono.plus(self.log.timeout.turn_ms(&self.config.params, 0));
         for (turn, at) in self.timers.values_mut() {
             if *turn == 0 {
                 *at = (*at).min(latest);
@@ -58,7 +59,7 @@ impl Core {
     }
 
     /// Starts every turn up to `last`, decided or not; idempotent. The sender starts none.
-    pub(crate) fn start_upto(&mut self, no: Instance, last: u32) {
+    pub(crate) fn start_upto(&mut self, no: Instance, last: u32, start: Start) {
         let last = last.min(TURNS_MAX);
         let slots = self.slots;
         while let Some(inst) = self.insts.get_mut(&no) {
@@ -76,6 +77,7 @@ impl Core {
             }
             if leads {
                 inst_lead(&mut self.insts, no, turn, slots);
+                self.open_turn(no, turn, start);
                 self.start_own_turn(no, turn);
             }
             self.touch(no);
@@ -101,7 +103,7 @@ impl Core {
             inst.proof = inst.proof.max(turn);
         }
         if self.config.rules.start_on_pol() {
-            self.start_upto(no, turn);
+            self.start_upto(no, turn, Start::Others);
         }
     }
 
@@ -114,14 +116,19 @@ impl Core {
             self.timers.remove(&no);
             self.on_turn_timer(no, turn);
         }
+        self.judge_turns();
         self.resend_due(now);
         self.ask_if_behind();
     }
 
     fn on_turn_timer(&mut self, no: Instance, turn: u32) {
-        let Some(inst) = self.insts.get(&no) else { return };
+        let now = self.now.mono;
+        let Some(inst) = self.insts.get_mut(&no) else { return };
         if !inst.is_decided() && inst.started == turn {
-            self.start_upto(no, turn + 1);
+            if let Some(state) = inst.turns.get_mut(&turn) {
+                state.fired_at = Some(now);
+            }
+            self.start_upto(no, turn + 1, Start::Own);
         }
     }
 

@@ -163,6 +163,7 @@ impl Core {
             return Outcome::Fault(Fault::BadSignature(Kind::WriteAck));
         }
         let vote = (entry_of(payload, m.core.signature), Arc::clone(&m.max_pol));
+        self.note_answer(from, no, turn, 3);
         if let Some(lead) = self.lead_mut(no, turn) {
             lead.mark_acked(from, 3);
             if lead.show.is_none() {

@@ -148,7 +148,7 @@ fn set_turns_that_climb_in_an_old_instance_are_answered_at_the_rate_of_repetitio
         let new = answers(&net) - before;
         assert!(new <= 4, "{new} in round {round}");
     }
-    let block = net.core(1).config.show_decision_block();
+    let block = net.core(1).config.costs().show_block;
     let most = net.most_in_step[&(Slot(1), Slot(3))];
     assert!(most < 4 * block, "{most} bytes in one step, {block} in one answer");
     net.run(60_000);

@@ -14,7 +14,7 @@ use types::*;
 const BODY_LEN: usize = 4096;
 
 /// One message of each kind and alternative in instance 5 (sender 0) with fixed keys.
-fn samples(n: u16) -> Vec<(&'static str, Message)> {
+pub(super) fn samples(n: u16) -> Vec<(&'static str, Message)> {
     let roster = roster(n);
     let (q, v_max) = (roster.quorum().size(), Params::default().v_max);
     let inst = u64::from(n);
@@ -175,7 +175,7 @@ fn samples(n: u16) -> Vec<(&'static str, Message)> {
                 core: forge::signed(&roster, 1, inst, 1, show_decision),
                 cert: Arc::clone(&decision),
                 statement: Some(value.statement.clone()),
-                body: Padded::new(&body, config.show_decision_block(), &key(Kind::ShowDecision)),
+                body: Padded::new(&body, config.costs().show_block, &key(Kind::ShowDecision)),
             }),
         ),
         (
@@ -329,7 +329,8 @@ fn records_are_pinned_and_read_back() {
     assert_eq!(read_body(&body.value).unwrap(), *value);
     let mut log = LogState::new(5);
     log.apply(Slot(0), Some(&forge::proposal(&roster, 77, b"c")), &[Slot(0), Slot(1)]);
-    let log = LogRecord { log, closed: vec![Instance(1); 5], floor: Instance(1) };
+    let (closed, marks) = (vec![Instance(1); 5], vec![0, 1, 0, 8, 0]);
+    let log = LogRecord { log, closed, floor: Instance(1), marks };
     let record = log.to_record();
     assert_eq!(LogRecord::read(&record.value).unwrap(), log);
     let mut inst = Inst::new(Instance(5), Slot(0), Slot(1), 3, 5);

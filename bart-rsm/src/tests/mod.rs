@@ -3,11 +3,13 @@
 mod attacks;
 mod away;
 mod bounded;
+mod costs;
 mod crash;
 mod forge;
 mod forms;
 pub(crate) mod harness;
 mod honest;
+mod penance;
 mod pipeline;
 mod pom;
 mod turns;
