@@ -30,7 +30,7 @@ fn crash_once(n: u16, k: usize, victim: u16, null_instance: Option<u64>) -> bool
     net.run(3_000);
     net.boot(Slot(victim));
     net.connect();
-    net.run(200_000);
+    net.run(600_000);
     let decided = net.check_agreement(0..n);
     assert!(decided > u64::from(n) + 3, "crash after {k} persists: only {decided} decided");
     // A silenced proposal leaves duties of its author only.
@@ -104,7 +104,7 @@ fn instance_that_a_late_read_reopened_is_still_open_after_a_crash() {
     phase.set(2);
     net.boot(a);
     net.connect();
-    net.run(200_000);
+    net.run(600_000);
     assert_eq!(net.core(4).lead(no, 1).unwrap().conv(a).sent, 4);
     net.check_agreement(0..5);
     net.check_no_residue([0, 1, 3, 4]);

@@ -254,7 +254,7 @@ fn honest_members_yield_no_proof_over_crashes_lost_links_and_later_turns() {
         }
         net.run(5_000);
         net.connect();
-        net.run(120_000);
+        net.run(600_000);
         assert!(net.check_agreement(0..5) > 6, "crash after {k}");
         assert!(net.proofs.is_empty(), "{:?}", net.proofs);
         assert!(net.sent.get(&(Slot(4), Kind::ReadAck)).is_some(), "no later turn");
