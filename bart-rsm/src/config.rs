@@ -40,6 +40,8 @@ pub struct Params {
     pub gamma_ms: u64,
     /// Group. Instances that run at the same time: 1, or up to half of the members (5.4).
     pub pipeline: u64,
+    /// Group. Instances from one checkpoint to the next. 1000. Below two rotations none gets stable.
+    pub ckpt_every: u64,
     /// Slowest repetition, ms. 10 min.
     pub resend_max_ms: u64,
     /// Group. Chance, in thousandths, that a late set-turn costs a unit of penance: `p_det * p_dec` of specification C2.
@@ -60,6 +62,7 @@ impl Default for Params {
             idle_max_ms: 60_000,
             gamma_ms: 30_000,
             pipeline: 1,
+            ckpt_every: 1_000,
             resend_max_ms: 600_000,
             fine_per_mille: 250,
             late_fee: None,
@@ -282,6 +285,9 @@ impl Config {
         }
         if p.idle_first_ms > p.idle_max_ms {
             return bad("idle_first_ms", "must be at most idle_max_ms");
+        }
+        if p.ckpt_every < 2 * self.roster.slots() as u64 {
+            return bad("ckpt_every", "must be at least two rotations");
         }
         if p.gamma_ms == 0 || p.gamma_ms > p.resend_max_ms {
             return bad("gamma_ms", "must be positive and at most resend_max_ms");

@@ -1,6 +1,7 @@
 //! The step function: inputs in, effects out (specification section 12).
 
 use crate::batch::Batch;
+use crate::checkpoint::OwnCheckpoint;
 use crate::config::{Config, ConfigError, Now};
 use crate::costs::Costs;
 use crate::effect::{Alarm, Duty, Effect, Fault, Input, Stats, Step};
@@ -85,6 +86,7 @@ pub struct Core {
     pub(crate) floor: Instance,
     /// The marks of the last durable record.
     pub(crate) durable_marks: Marks,
+    pub(crate) checkpoint: OwnCheckpoint,
     /// Instances whose cursors changed since their record was written.
     pub(crate) unsaved: BTreeSet<Instance>,
     pub(crate) dirty_insts: BTreeSet<Instance>,
@@ -137,6 +139,7 @@ impl Core {
             durable_log: LogState::new(slots),
             floor: Instance(0),
             durable_marks: Marks::new(slots),
+            checkpoint: OwnCheckpoint::default(),
             unsaved: BTreeSet::new(),
             dirty_insts: BTreeSet::new(),
             dirty_peers: SlotSet::default(),
@@ -171,6 +174,7 @@ impl Core {
                 Input::LinkDown(peer) => self.on_link_down(peer),
                 Input::Tick => {}
                 Input::Submit { ticket, command } => self.on_submit(ticket, command),
+                Input::Digest { inst, state } => self.on_digest(inst, state),
                 Input::Loaded(record) => self.on_loaded(record),
                 Input::LoadMissing(key) => self.on_load_missing(key),
             }
@@ -497,7 +501,8 @@ impl Core {
             let closed = self.peers.iter().map(|peer| peer.all_closed().min(last)).collect();
             let (log, floor) = (self.durable_log.clone(), self.floor);
             let marks = self.durable_marks.counters().to_vec();
-            let record = LogRecord { log, closed, floor, marks };
+            let checkpoint = self.checkpoint.last;
+            let record = LogRecord { log, closed, floor, marks, checkpoint };
             effects.push(Effect::Persist(record.to_record()));
         }
         let bodies = std::mem::take(&mut self.new_bodies);
@@ -519,8 +524,8 @@ impl Core {
 
     pub(crate) fn log_record(&self) -> LogRecord {
         let closed = self.peers.iter().map(|peer| peer.all_closed()).collect();
-        let marks = self.marks.counters().to_vec();
-        LogRecord { log: self.log.clone(), closed, floor: self.floor, marks }
+        let (marks, checkpoint) = (self.marks.counters().to_vec(), self.checkpoint.last);
+        LogRecord { log: self.log.clone(), closed, floor: self.floor, marks, checkpoint }
     }
 
     /// Writes a body once, before the instance's record names it.

@@ -49,6 +49,7 @@ impl Core {
         for (index, ticket) in self.batch.decided(no, digest).into_iter().enumerate() {
             self.out.push(Effect::Committed { ticket, inst: no, index });
         }
+        self.checkpoint_if_due(no);
     }
 
     /// Folds the outcome of the next instance into everything that follows from the log.
@@ -57,6 +58,7 @@ impl Core {
         let live = self.schedule.live(no);
         let (senders, f) = (live.len(), self.schedule.quorum(no).f());
         self.log.apply(sender, proposal, live);
+        self.log.checkpoints.apply(no, sender, proposal, live, f);
         self.log.timeout.note(proposal.is_none(), senders, f, &self.config.params);
         if let Some(proposal) = proposal {
             self.note_proposal(no, sender, proposal);

@@ -5,7 +5,7 @@ use crate::pom::Pom;
 use crate::proposal::Proposal;
 use crate::record::{Record, RecordKey};
 use std::sync::Arc;
-use types::{Instance, Kind, Slot, Stamp, Turn};
+use types::{Hash, Instance, Kind, Slot, Stamp, Turn};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -30,6 +30,13 @@ pub enum Input<M = Message> {
         ticket: u64,
         /// At most `COMMAND_LEN_MAX` bytes.
         command: Vec<u8>,
+    },
+    /// The answer to [`Effect::Digest`].
+    Digest {
+        /// The instance that was asked for.
+        inst: Instance,
+        /// Names the application's state after exactly this instance.
+        state: Hash,
     },
     /// The answer to [`Effect::Load`].
     Loaded(Record),
@@ -88,6 +95,12 @@ pub enum Effect<M = Message> {
         /// State machine time after this instance (specification 5.2).
         tau: Stamp,
     },
+    /// Name the application's state after this instance, the one applied last; to be answered with
+    /// [`Input::Digest`]. An application that is further already, after a restart, does not answer.
+    Digest {
+        /// The instance.
+        inst: Instance,
+    },
     /// A submitted command is decided. Follows on its instance's `Apply`.
     Committed {
         /// The caller's name for it.
@@ -143,6 +156,9 @@ pub enum Alarm {
         /// The kind.
         kind: Kind,
     },
+    /// More than `f` members have the same state after an instance, and ours is another one.
+    #[error("after {0} our state differs from the group's; restore it from a sound copy")]
+    OtherState(Instance),
     /// A record that was made durable is gone or does not decode.
     #[error("the durable record of {0} is lost or damaged")]
     RecordLost(Instance),

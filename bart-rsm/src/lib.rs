@@ -25,6 +25,7 @@
 
 mod agree;
 mod batch;
+mod checkpoint;
 mod closed_upto;
 mod config;
 mod core;
@@ -65,6 +66,7 @@ mod verify;
 mod write;
 
 pub use crate::core::Core;
+pub use checkpoint::Checkpoint;
 pub use config::{Config, ConfigError, Now, Params, Rules};
 pub use effect::{Alarm, Duty, Effect, Fault, Input, Refusal, Stats, Step};
 pub use machine::Machine;

@@ -31,8 +31,10 @@ pub(crate) struct Peer {
     pub(crate) need: bool,
     /// How long the dialer waits for a valid frame.
     pub(crate) backoff_ms: u64,
-    /// The oldest instance in which something was outstanding when the dialer last heard of it.
+    /// The oldest instance in which something was outstanding at its last frame.
     pub(crate) stuck: Option<Instance>,
+    /// Since when, or when the acceptor said so.
+    pub(crate) stuck_at: Millis,
     /// When each message that it is to answer left last; for the acceptor's repetitions.
     pub(crate) sent_at: BTreeMap<SentKey, Millis>,
     /// The dialer has said something since the link came up.
@@ -77,6 +79,7 @@ impl Peer {
             need: false,
             backoff_ms: 2 * gamma_ms,
             stuck: None,
+            stuck_at: Millis(0),
             sent_at: BTreeMap::new(),
             greeted: false,
             resend_at: None,
@@ -154,6 +157,7 @@ impl Peer {
         let new = Self::new(0);
         (self.backoff_ms, self.tokens, self.refilled) = (0, new.tokens, new.refilled);
         (self.resend_at, self.asked, self.stuck) = (None, None, None);
+        self.stuck_at = Millis(0);
         self.sent_at.clear();
         self.resumes.clear();
     }

@@ -2,7 +2,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `Log` | state that follows from the applied log, per peer the first instance not closed, the first instance that is not erased, and our untimely marks |
+//! | `Log` | state that follows from the applied log, per peer the first instance not closed, the first instance that is not erased, our untimely marks and latest checkpoint |
 //! | `Instance(i)` | everything of instance i but bodies: accepted write, proof of the latest turn, every own statement with what it names, decision, cursors |
 //! | `Body(i, s)` | VALUE statement and body of outcome `s` |
 //! | `Epoch(i)` | the roster that holds from instance i on; the founding one has no record |
@@ -11,6 +11,7 @@
 //! them, so after a crash between any two records the older state is whole; (2) own statements are
 //! in the instance's record before they leave, so nothing is signed twice.
 
+use crate::checkpoint::Checkpoint;
 use crate::epoch::Epoch;
 use crate::inst::{AcceptorTurn, AgreeStep, Conv, Inst, Lead, TURNS_MAX};
 use crate::message::*;
@@ -103,6 +104,8 @@ pub(crate) struct LogRecord {
     pub(crate) floor: Instance,
     /// Our private untimely marks, one a slot.
     pub(crate) marks: Vec<u8>,
+    /// Our own latest checkpoint.
+    pub(crate) checkpoint: Checkpoint,
 }
 
 impl LogRecord {
@@ -113,6 +116,7 @@ impl LogRecord {
         out.list(&self.closed);
         out.put(&self.floor);
         out.bytes(&self.marks);
+        out.put(&self.checkpoint);
         Record { key: RecordKey::Log, value: out.finish() }
     }
 
@@ -123,6 +127,7 @@ impl LogRecord {
             closed: input.list("closed", MEMBERS_MAX)?,
             floor: input.get()?,
             marks: input.bytes("marks", MEMBERS_MAX)?.to_vec(),
+            checkpoint: input.get()?,
         };
         input.finish()?;
         Ok(record)

@@ -105,6 +105,7 @@ impl Core {
             let slots = log.log.slots();
             self.marks = Marks::restored(log.marks, slots).ok_or(damaged.clone())?;
             self.durable_marks = self.marks.clone();
+            self.checkpoint.last = log.checkpoint;
             self.durable_log = log.log.clone();
             self.log = log.log;
             self.peers.resize_with(log.closed.len().max(self.peers.len()), || {

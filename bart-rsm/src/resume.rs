@@ -259,11 +259,11 @@ impl Core {
         self.send_resume(helper);
     }
 
-    /// A run is complete: the same helper continues without delay.
+    /// A run is complete: the same helper continues without delay. A whole run says by itself that
+    /// there may be more; whoever is cut off by gates hears of later instances from nobody.
     pub(crate) fn ask_on(&mut self, helper: Slot) {
         let asked = self.asks.last.is_some_and(|(slot, _)| slot == helper);
-        let ahead = self.peer_ref(helper).is_some_and(|peer| peer.evidence >= self.entered);
-        if asked && ahead && self.current >= self.asks.run_end {
+        if asked && self.current >= self.asks.run_end {
             self.ask(helper);
         }
     }

@@ -5,7 +5,8 @@
 //! is up. Guarantees: (1) the first transmission is immediate in both roles; (2) the dialer repeats or
 //! asks with PING, after `2 * Gamma` without a valid frame and then less and less often, while
 //! something is outstanding in either direction; (3) the acceptor repeats only upon a valid frame, and
-//! only what is older than `Gamma`; (4) with nothing outstanding both are silent.
+//! only what is older than `Gamma`, or says what it has missed for as long; (4) with nothing
+//! outstanding both are silent.
 //! Bounds: [`SENT_MAX`] times of sending a peer; one PONG for one PING, at the rate of repetitions.
 
 use crate::core::{Core, Outcome};
@@ -78,11 +79,27 @@ impl Core {
             peer.latency.forget();
             self.send_resume(from);
             self.resend_outstanding(from);
-        } else if self.has_old(from) {
+            return;
+        }
+        if self.has_old(from) {
             if let Some(peer) = self.peer(from) {
                 peer.latency.forget();
             }
             self.resend_outstanding(from);
+        }
+        self.ask_again(from);
+    }
+
+    /// The acceptor misses something for long: it says so, since a last step is not repeated otherwise.
+    fn ask_again(&mut self, from: Slot) {
+        let (now, gamma) = (self.now.mono, self.config.params.gamma_ms);
+        let first = self.first_outstanding(from);
+        let Some(peer) = self.peer(from) else { return };
+        if peer.stuck != first {
+            (peer.stuck, peer.stuck_at) = (first, now);
+        } else if first.is_some() && now.since(peer.stuck_at) >= gamma {
+            peer.stuck_at = now;
+            self.send_resume(from);
         }
     }
 

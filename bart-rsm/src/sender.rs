@@ -33,6 +33,7 @@ impl Core {
         let mut proposal = Proposal {
             untimely: self.untimely(no),
             closed_upto: self.closed_upto(),
+            checkpoint: (self.checkpoint.last.inst, self.checkpoint.last.digest),
             ..Proposal::plain(self.slots(no), stamp, commands)
         };
         self.config.rules.selfish().bend(self.me, &mut proposal);

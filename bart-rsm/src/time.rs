@@ -4,6 +4,7 @@
 //! Guarantees: equal at all members after the same instance; tau never decreases, and with at most
 //! f wrong clocks it lies within the range of honest ones.
 
+use crate::checkpoint::CheckpointTable;
 use crate::closed_upto::ClosedTable;
 use crate::proposal::Proposal;
 use crate::timeout::BaseTimeout;
@@ -24,6 +25,8 @@ pub(crate) struct LogState {
     stamps: Vec<Stamp>,
     /// What the slots called closed.
     pub(crate) closed: ClosedTable,
+    /// What the slots say about the state.
+    pub(crate) checkpoints: CheckpointTable,
 }
 
 impl LogState {
@@ -35,6 +38,7 @@ impl LogState {
             timeout: BaseTimeout::default(),
             stamps: vec![Stamp(0); slots],
             closed: ClosedTable::new(slots),
+            checkpoints: CheckpointTable::new(slots),
         }
     }
 
@@ -74,6 +78,7 @@ impl Encode for LogState {
         out.put(&self.timeout);
         out.list(&self.stamps);
         out.put(&self.closed);
+        out.put(&self.checkpoints);
     }
 }
 
@@ -86,6 +91,7 @@ impl Decode for LogState {
             timeout: input.get()?,
             stamps: input.list("stamps", MEMBERS_MAX)?,
             closed: input.get()?,
+            checkpoints: input.get()?,
         })
     }
 }

@@ -178,6 +178,16 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                         tracing::error!(proof = %pom.kind(), accused = %pom.accused, "a member is convicted by what it signed");
                         self.keep_proof(&pom, pass)?;
                     }
+                    Effect::Digest { inst } => {
+                        let digest = {
+                            let shared = lock(&self.shared);
+                            (shared.decided == inst.0 + 1).then(|| shared.app.digest())
+                        };
+                        if let Some(state) = digest {
+                            let input = Input::Digest { inst, state };
+                            steps.push_back(self.core.handle(self.now(), input));
+                        }
+                    }
                     Effect::Alarm(alarm) => {
                         // Durable with whatever led to it: a member that saw disagreement must
                         // not sign again after a restart.

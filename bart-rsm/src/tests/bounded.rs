@@ -98,7 +98,7 @@ fn crash_between_any_two_changes_of_the_disk_loses_and_leaves_nothing() {
     net.run(4_000);
     // Every change of one disk over more than one batch of erasures.
     let mut seen = false;
-    for k in 0..400 {
+    for k in 0..160 {
         let before = net.core(1).kept_from();
         net.crash_after = Some((Slot(1), k % 7));
         net.crashed = false;

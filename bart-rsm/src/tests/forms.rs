@@ -336,7 +336,8 @@ fn records_are_pinned_and_read_back() {
     let mut log = LogState::new(5);
     log.apply(Slot(0), Some(&forge::proposal(&roster, 77, b"c")), &[Slot(0), Slot(1)]);
     let (closed, marks) = (vec![Instance(1); 5], vec![0, 1, 0, 8, 0]);
-    let log = LogRecord { log, closed, floor: Instance(1), marks };
+    let checkpoint = Checkpoint { inst: Instance(1), digest: Hash([7; 32]) };
+    let log = LogRecord { log, closed, floor: Instance(1), marks, checkpoint };
     let record = log.to_record();
     assert_eq!(LogRecord::read(&record.value).unwrap(), log);
     let mut inst = Inst::new(Instance(5), Slot(0), Slot(1), 3, 5);
@@ -388,7 +389,7 @@ fn configurations_that_break_a_bound_are_refused() {
     assert!(Core::new(good.clone(), secret(1)).is_ok());
     assert!(matches!(Core::new(good.clone(), secret(2)), Err(ConfigError::WrongKey(..))));
     type Change = fn(&mut Params);
-    let changes: [Change; 8] = [
+    let changes: [Change; 9] = [
         |p| p.pipeline = 0,
         |p| p.pipeline = 3,
         |p| p.v_max = types::limits::PROPOSAL_LEN_MAX + 1,
@@ -397,6 +398,7 @@ fn configurations_that_break_a_bound_are_refused() {
         |p| p.t0_min_ms = 0,
         |p| p.idle_first_ms = p.idle_max_ms + 1,
         |p| p.gamma_ms = 0,
+        |p| p.ckpt_every = 9,
     ];
     for change in changes {
         let mut config = good.clone();

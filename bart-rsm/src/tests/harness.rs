@@ -49,6 +49,8 @@ pub(crate) struct Net {
     /// Crash this member after so many further persists.
     pub(crate) crash_after: Option<(Slot, usize)>,
     pub(crate) crashed: bool,
+    /// Members whose application went wrong.
+    pub(crate) corrupt: BTreeSet<Slot>,
     /// Links come up when time first passes, so that filters see everything.
     connected: bool,
     down: BTreeSet<(Slot, Slot)>,
@@ -101,6 +103,7 @@ impl Net {
             now: 0,
             crash_after: None,
             crashed: false,
+            corrupt: BTreeSet::new(),
             connected: false,
             down: BTreeSet::new(),
             queue: BTreeMap::new(),
@@ -238,7 +241,7 @@ impl Net {
         for (peer, fault) in step.faults {
             self.faults.push((slot, peer, fault));
         }
-        let mut loads = Vec::new();
+        let (mut loads, mut digests) = (Vec::new(), Vec::new());
         let mut bytes: BTreeMap<Slot, usize> = BTreeMap::new();
         for effect in step.effects {
             match effect {
@@ -274,6 +277,7 @@ impl Net {
                         assert_eq!(before, entry, "applied again, differently");
                     }
                 }
+                Effect::Digest { inst } => digests.push(inst),
                 Effect::Committed { ticket, .. } => self.committed[me].push(ticket),
                 Effect::Refused { ticket, reason } => self.refused.push((ticket, reason)),
                 Effect::Evidence(pom) => self.proofs.push((slot, *pom)),
@@ -285,6 +289,9 @@ impl Net {
             *most = bytes.max(*most);
         }
         self.check_marks(slot);
+        for inst in digests {
+            self.answer_digest(slot, inst);
+        }
         for key in loads {
             let input = match self.disks[me].get(&key) {
                 Some(value) => Input::Loaded(Record { key, value: value.clone() }),
@@ -292,6 +299,21 @@ impl Net {
             };
             self.input(slot, input);
         }
+    }
+
+    /// The application's state is what it applied; a corrupt one has another digest.
+    fn answer_digest(&mut self, slot: Slot, inst: Instance) {
+        let applied = &self.applied[usize::from(slot.0)];
+        if applied.last_key_value().is_none_or(|(last, _)| *last != inst) {
+            return;
+        }
+        let mut state = Vec::new();
+        for (no, (_, proposal, _)) in applied {
+            state.extend(no.0.to_le_bytes());
+            state.extend(proposal.iter().flat_map(|proposal| proposal.to_bytes()));
+        }
+        state.extend(self.corrupt.contains(&slot).then_some(1));
+        self.input(slot, Input::Digest { inst, state: Hash::of(&state) });
     }
 
     /// A durable closed mark above the one in memory would settle, after a crash, what was signed

@@ -3,6 +3,7 @@
 mod attacks;
 mod away;
 mod bounded;
+mod checkpoints;
 mod costs;
 mod crash;
 mod forge;

@@ -370,7 +370,7 @@ impl<'a> Arena<'a> {
                     self.applied(slot, inst.0, digest, commands);
                 }
                 Effect::Committed { .. } | Effect::Refused { .. } => self.submit(slot),
-                Effect::Evidence(_) => {}
+                Effect::Evidence(_) | Effect::Digest { .. } => {}
                 Effect::Alarm(_) => self.run.safe &= !self.follows(slot),
             }
         }
