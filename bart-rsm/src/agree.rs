@@ -6,6 +6,7 @@ use crate::inst::AgreeStep;
 use crate::message::*;
 use crate::proposal::Proposal;
 use std::sync::Arc;
+use types::limits::UNTIMELY_MAX;
 use types::{Decode, Hash, Instance, Kind, Signed, Slot, Turn};
 
 impl Core {
@@ -109,7 +110,13 @@ impl Core {
     /// answer only discharges a duty, and our log is already ahead of that prefix.
     fn check_format(&self, no: Instance, sender: Slot, body: &[u8]) -> Result<(), &'static str> {
         let proposal = Proposal::from_bytes(body).map_err(|_| "undecodable proposal")?;
-        proposal.check_form(sender, self.slots(no))?;
+        if self.config.rules.lax().unlimited_untimely {
+            let mut capped = proposal.clone();
+            capped.untimely.iter_mut().for_each(|units| *units = (*units).min(UNTIMELY_MAX));
+            capped.check_form(sender, self.slots(no))?;
+        } else {
+            proposal.check_form(sender, self.slots(no))?;
+        }
         if self.is_decided(no) { Ok(()) } else { proposal.check_prefix(sender, &self.log) }
     }
 

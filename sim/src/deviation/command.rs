@@ -3,6 +3,7 @@
 use super::controls;
 use super::experiment::{Finding, Ground, Options};
 use super::hostile::Foe;
+use super::learn;
 use super::meter::Prices;
 use super::report::Report;
 use super::rows::{self, Strategy};
@@ -121,6 +122,13 @@ fn experiment(args: &DeviationArgs, options: &Options) -> Result<Report, String>
         found.extend(try_all(&ground, &other, options, "single deviations, Async")?);
     }
     let pairs = try_all(&ground, &pairs, options, "pairs")?;
+    let learned = match args.small || !args.row.is_empty() {
+        true => None,
+        false => {
+            eprintln!("a bandit learns");
+            Some(learn::judge(&learn::learn(&ground, options)?, options)?)
+        }
+    };
     let follow = ground.follow.values().flatten().map(|sample| sample.full.utility(0.0));
     let controls = if args.row.is_empty() { controls::all(options)? } else { Vec::new() };
     Ok(Report {
@@ -129,7 +137,7 @@ fn experiment(args: &DeviationArgs, options: &Options) -> Result<Report, String>
         follow: mean(follow),
         singles: found,
         pairs,
-        learned: None,
+        learned,
         controls,
     })
 }

@@ -5,7 +5,10 @@
 
 use super::experiment::{Ground, Options};
 use super::frame::Frame;
+use super::hostile::Foe;
+use super::meter::Prices;
 use super::rows::{self, Strategy};
+use super::statistics::mean;
 use crate::controls;
 use crate::scenario::RuleSet;
 use bart_rsm::{Lax, Rules};
@@ -30,6 +33,8 @@ struct Missing {
     lists: bool,
     convicts: bool,
     command_len: usize,
+    /// Members; more than `3f + 2` where the quorum must be smaller than all that can answer.
+    nodes: Option<usize>,
 }
 
 /// Seeds against each behaviour.
@@ -45,14 +50,16 @@ fn missing() -> Vec<Missing> {
             lists: true,
             convicts: true,
             command_len: 256,
+            nodes: None,
         },
         Missing {
-            name: "q = ceil((n+f)/2) without listing",
+            name: "q = ceil((n+f)/2) at n = 3f+4 without listing",
             row: "MQ-5",
             lax,
             lists: false,
             convicts: true,
             command_len: 256,
+            nodes: Some(7),
         },
         Missing {
             name: "read-acks are not padded, and a lie is no proof",
@@ -61,6 +68,7 @@ fn missing() -> Vec<Missing> {
             lists: true,
             convicts: false,
             command_len: 8_000,
+            nodes: None,
         },
     ]
 }
@@ -76,8 +84,9 @@ fn rules(lax: Lax) -> Rules {
 
 /// The control's row pays by the report's criterion in the group that lacks the precaution.
 fn pays(missing: &Missing, options: &Options) -> Result<Control, String> {
-    let f = Quorum::largest_f(options.nodes);
-    let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
+    let nodes = missing.nodes.unwrap_or(options.nodes);
+    let f = Quorum::largest_f(nodes);
+    let mut frame = Frame::new(nodes, f, Mode::QuasiSync, options.rotations)?;
     frame.rules = rules(missing.lax);
     frame.lists = missing.lists;
     frame.convicts = missing.convicts;
@@ -108,8 +117,9 @@ fn pays(missing: &Missing, options: &Options) -> Result<Control, String> {
 
 /// Behaviours against which the same row is strictly positive with the resolved rules.
 fn resolved(missing: &Missing, strategy: &Strategy, options: &Options) -> Result<usize, String> {
-    let f = Quorum::largest_f(options.nodes);
-    let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
+    let nodes = missing.nodes.unwrap_or(options.nodes);
+    let f = Quorum::largest_f(nodes);
+    let mut frame = Frame::new(nodes, f, Mode::QuasiSync, options.rotations)?;
     frame.command_len = missing.command_len;
     let ground = Ground::of(frame, options)?;
     let found = ground.try_all(std::slice::from_ref(strategy), options, |_, _| {})?;
@@ -124,9 +134,35 @@ fn harms(name: &str, rules: RuleSet, options: &Options) -> Result<Control, Strin
     Ok(Control { name: name.into(), seen: verdict.to_string(), flagged: verdict.is_good() })
 }
 
+/// Fines without a cap: what Byzantine members can make a member that follows pay for is no longer
+/// covered by the benefit (C1). With the cap the same proposals are refused.
+fn unlimited(options: &Options) -> Result<Control, String> {
+    let f = Quorum::largest_f(options.nodes);
+    let foe = Foe::FineUnlimited;
+    let seeds = options.seeds_max.min(6);
+    let options = Options { seeds, seeds_max: seeds, foes: vec![foe], ..options.clone() };
+    let mut costs = Vec::new();
+    let mut worst = 0.0;
+    for lax in [Lax { unlimited_untimely: true, ..Lax::default() }, Lax::default()] {
+        let mut frame = Frame::new(options.nodes, f, Mode::QuasiSync, options.rotations)?;
+        frame.rules = rules(lax);
+        let ground = Ground::of(frame, &options)?;
+        worst = ground.premises.worst_rotation(&Prices::FULL);
+        let samples = ground.follow.values().flatten();
+        costs.push(mean(samples.map(|s| s.full.cost)) / options.rotations.max(1) as f64);
+    }
+    let [without, with] = costs[..] else { return Err("two groups were tried".into()) };
+    let seen = format!(
+        "following costs {without:.0} units a rotation, {with:.0} with the cap; the benefit covers a worst rotation of {worst:.0}"
+    );
+    let flagged = without > worst && with <= worst;
+    Ok(Control { name: "untimely marks without a cap; UN-D3".into(), seen, flagged })
+}
+
 /// All controls.
 pub fn all(options: &Options) -> Result<Vec<Control>, String> {
     let mut found = incentives(options)?;
+    found.push(unlimited(options)?);
     found.push(harms(
         "signatures without the instance (S must fail)",
         RuleSet::UnsignedInstance,

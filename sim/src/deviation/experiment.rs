@@ -222,6 +222,21 @@ impl Ground {
         })
     }
 
+    /// What one sample of a strategy gained over following, standing included.
+    pub fn gain(
+        &self,
+        strategy: &Strategy,
+        foe: Foe,
+        seed: u64,
+        options: &Options,
+    ) -> Result<f64, String> {
+        let sample = self.sample(Some(strategy), foe, options.from + seed)?;
+        let follow = self.follow.get(&foe).and_then(|all| all.get(seed as usize));
+        let follow = follow.ok_or("following was not played on this sample")?;
+        let value = |s: &Sample| s.full.utility(self.continuation);
+        Ok(value(&sample) - value(follow))
+    }
+
     /// Plays many samples, on all threads.
     #[allow(clippy::type_complexity)] // Who, against whom, which seeds.
     fn play(

@@ -22,6 +22,8 @@ pub enum Foe {
     SilentToTarget,
     /// Z3: they follow, and fine and list the rational member at the cap.
     Fine,
+    /// Z3 without a cap; only for the control that has none.
+    FineUnlimited,
     /// Z4: as senders they propose two values.
     Equivocate,
     /// Z5: just inside the timers.
@@ -41,7 +43,7 @@ pub enum Foe {
 }
 
 impl Foe {
-    /// All of them.
+    /// All of them but the one without a cap.
     pub const ALL: [Self; 13] = [
         Self::Absent,
         Self::Follow,
@@ -66,6 +68,7 @@ impl Foe {
             Self::Crash => "Z1",
             Self::SilentToTarget => "Z2",
             Self::Fine => "Z3",
+            Self::FineUnlimited => "Z3 without a cap",
             Self::Equivocate => "Z4",
             Self::Slow => "Z5",
             Self::Hide => "Z6a",
@@ -81,6 +84,7 @@ impl Foe {
     pub fn rules(self, rules: Rules, target: Slot) -> Rules {
         let slant = match self {
             Self::Fine => Slant::Fine(target),
+            Self::FineUnlimited => Slant::FineUnlimited(target),
             _ => Slant::None,
         };
         rules.with_selfish(Selfish { slant, ..Selfish::default() })
@@ -95,7 +99,7 @@ impl Foe {
         const SHOWN: &[Kind] = &[Kind::Read, Kind::ShowQuorum];
         let only = Victim::Only(target);
         match self {
-            Self::Absent | Self::Follow | Self::Fine => play(Vec::new()),
+            Self::Absent | Self::Follow | Self::Fine | Self::FineUnlimited => play(Vec::new()),
             Self::Crash => play(vec![
                 rule(&[], Place::Any, Victim::All, Act::Skip),
                 rule(&[], Place::Any, Victim::All, Act::Ignore),

@@ -18,6 +18,7 @@ pub mod evidence;
 pub mod experiment;
 pub mod frame;
 pub mod hostile;
+pub mod learn;
 pub mod meter;
 pub mod play;
 pub mod report;
