@@ -1,8 +1,8 @@
 //! The group of an experiment: keys, roster, parameters, and the figures that follow from them.
 
 use super::assertions::Premises;
-use super::meter::Prices;
 use super::sizes::Sizes;
+use bart_rsm::costs::Costs;
 use bart_rsm::{Config, Params, Proposal, Rules};
 use std::sync::Arc;
 use types::{
@@ -83,11 +83,9 @@ impl Frame {
         let v_max = self.params.v_max;
         let commands = vec![vec![0; self.command_len]];
         let body = Proposal::plain(n, Stamp(1), commands).to_bytes().len();
-        let show_block = bart_rsm::costs::Costs::new(&self.params, quorum).show_block;
-        let measure = |late_fee| Sizes::measure(q, v_max, body, show_block, late_fee);
-        let without = Premises { n, f, q, v_max, late_fee: 0, sizes: measure(0) };
-        let late_fee = without.late_fee_needed(&Prices::PAPER).ceil() as usize;
-        Premises { late_fee, sizes: measure(late_fee), ..without }
+        let costs = Costs::new(&self.params, quorum);
+        let sizes = Sizes::measure(q, v_max, body, costs.show_block, costs.late_fee);
+        Premises { n, f, q, v_max, late_fee: costs.late_fee, sizes }
     }
 }
 
