@@ -12,6 +12,9 @@ use clap::Args;
 use std::path::{Path, PathBuf};
 use types::Mode;
 
+/// Seeds of the small experiment.
+const SMALL: u64 = 2;
+
 /// Options of `sim deviations`.
 #[derive(Debug, Args)]
 pub struct DeviationArgs {
@@ -19,13 +22,13 @@ pub struct DeviationArgs {
     #[arg(long, default_value_t = 5)]
     nodes: usize,
     /// Rotations of the horizon.
-    #[arg(long, default_value_t = 4)]
+    #[arg(long, default_value_t = 3)]
     rotations: u64,
     /// Seeds against each Byzantine behaviour, at first.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 16)]
     seeds: u64,
     /// Seeds against each Byzantine behaviour, at most.
-    #[arg(long, default_value_t = 80)]
+    #[arg(long, default_value_t = 32)]
     seeds_max: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -50,8 +53,8 @@ impl DeviationArgs {
         Options {
             nodes: self.nodes,
             rotations: self.rotations,
-            seeds: if self.small { self.seeds.min(6) } else { self.seeds },
-            seeds_max: if self.small { self.seeds.min(6) } else { self.seeds_max },
+            seeds: if self.small { self.seeds.min(SMALL) } else { self.seeds },
+            seeds_max: if self.small { self.seeds.min(SMALL) } else { self.seeds_max },
             from: self.from,
             jobs: self.jobs.unwrap_or(cores),
             foes: Foe::ALL.to_vec(),
@@ -63,9 +66,9 @@ impl DeviationArgs {
         let mut command = "cargo run --release -p sim -- deviations".to_owned();
         let defaults = [
             ("--nodes", self.nodes as u64, 5),
-            ("--rotations", self.rotations, 4),
-            ("--seeds", self.seeds, 20),
-            ("--seeds-max", self.seeds_max, 80),
+            ("--rotations", self.rotations, 3),
+            ("--seeds", self.seeds, 16),
+            ("--seeds-max", self.seeds_max, 32),
             ("--from", self.from, 0),
         ];
         for (name, value, default) in defaults {

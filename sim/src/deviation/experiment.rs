@@ -436,11 +436,17 @@ impl Ground {
     }
 }
 
+/// Pairs in which a strategy must have had an occasion.
+const OCCASIONS: u64 = 200;
+/// Runs in which a strategy acted, after which its consequence must have been seen.
+const ACTING_MIN: f64 = 10.0;
+
 /// What a finding says that section 9 does not.
 fn mismatches(finding: &Finding) -> Vec<String> {
     let mut found = Vec::new();
     let strategy = &finding.strategy;
-    if finding.acted == 0.0 {
+    let acting = finding.acted * finding.pairs as f64;
+    if acting == 0.0 && finding.pairs >= OCCASIONS {
         found.push("never had an occasion".to_owned());
     }
     if !finding.safe {
@@ -451,7 +457,7 @@ fn mismatches(finding: &Finding) -> Vec<String> {
     }
     for (consequence, share) in &finding.consequences {
         let (must, may) = (strategy.must.contains(consequence), strategy.may.contains(consequence));
-        if must && *share == 0.0 && finding.acted > 0.0 {
+        if must && *share == 0.0 && acting >= ACTING_MIN {
             found.push(format!("{} is expected and never followed", consequence.name()));
         }
         if !must && !may && *share > 0.0 {
