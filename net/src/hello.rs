@@ -50,7 +50,7 @@ pub(crate) enum HelloError {
 }
 
 impl Hello {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER + LEN);
         out.extend_from_slice(&(LEN as u32 + 1).to_le_bytes());
         out.push(kind::HELLO);

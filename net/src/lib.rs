@@ -44,6 +44,8 @@ mod dial;
 mod error;
 mod events;
 mod frame;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod half_open;
 mod hello;
 mod link;
