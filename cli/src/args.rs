@@ -2,8 +2,8 @@
 //! its file.
 
 use crate::commands::{
-    backup, bench, check, completions, daemon, demo, forget, group, init, join, ls, man, mount,
-    prune, restore, snapshots, status,
+    backup, bench, check, completions, daemon, demo, forget, group, hostile, init, join, ls, man,
+    mount, pom, prune, restore, snapshots, status,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[command(
     after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 incomplete (some files could not \
 be read), 10 no repository or group, 11 daemon not reachable, 12 wrong recovery code, 13 not enough \
-members reachable, 14 quota used up, 130 interrupted."
+members reachable, 14 quota used up, 15 a proof that proves nothing, 130 interrupted."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -76,8 +76,14 @@ pub enum Command {
     Forget(forget::Flags),
     /// Free the space of forgotten snapshots
     Prune(prune::Flags),
+    /// Proofs that a member broke the protocol: check, list, export
+    #[command(subcommand)]
+    Pom(pom::Command),
     /// Show in a few minutes, on this machine alone, what PIB does when members die or lie
     Demo(demo::Flags),
+    /// A test actor of the demonstration
+    #[command(hide = true)]
+    Hostile(hostile::Flags),
     /// Measure speed, processor time and memory
     #[command(subcommand)]
     Bench(bench::Command),

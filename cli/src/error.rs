@@ -28,6 +28,8 @@ pub enum Code {
     NotEnoughMembers = 13,
     /// Quota or disk is used up.
     Full = 14,
+    /// A proof does not verify.
+    NotProven = 15,
     /// Stopped by the user.
     Interrupted = 130,
 }

@@ -10,6 +10,8 @@
 //! | `POST /v1/witness` | [`Witnessed`](crate::wire::Witnessed) |
 //! | `POST /v1/commands` | [`Witnessed`](crate::wire::Witnessed); the body is the command |
 //! | `GET /v1/rsm` | [`RsmStats`](crate::wire::RsmStats) |
+//! | `GET /v1/proofs` | list of [`ProofEntry`](crate::wire::ProofEntry) |
+//! | `GET /v1/proofs/{id}` | the proof's file |
 //! | `POST /v1/shutdown` | 202 |
 //!
 //! Everything else is an [`ApiError`].
@@ -65,6 +67,8 @@ pub async fn serve(
         .route("/v1/witness", post(witness))
         .route("/v1/commands", post(submit))
         .route("/v1/rsm", get(rsm_stats))
+        .route("/v1/proofs", get(proofs))
+        .route("/v1/proofs/{id}", get(proof))
         .route("/v1/shutdown", post(shutdown))
         .fallback(|| async { bad_request("there is no such path in the local API") })
         .layer(DefaultBodyLimit::max(OBJECT_LEN_MAX))
@@ -190,6 +194,29 @@ fn committed(outcome: Result<Decided<()>, SubmitError>) -> Response {
 
 async fn rsm_stats(State(daemon): App) -> Response {
     Json(crate::rsm::stats(daemon.rsm())).into_response()
+}
+
+async fn proofs(State(daemon): App) -> Response {
+    match daemon.proofs() {
+        Ok(proofs) => Json(proofs).into_response(),
+        Err(error) => internal(&error.to_string()),
+    }
+}
+
+async fn proof(State(daemon): App, Path(id): Path<String>) -> Response {
+    let Some(id) = Hash::from_hex(&id) else {
+        return bad_request("a proof's id is 64 hexadecimal characters");
+    };
+    match daemon.proof(id) {
+        Ok(Some(bytes)) => bytes.into_response(),
+        Ok(None) => problem(
+            StatusCode::NOT_FOUND,
+            "not_found",
+            &format!("no proof {} is kept here", id.to_hex()),
+            "see `pib pom list`",
+        ),
+        Err(error) => internal(&error.to_string()),
+    }
 }
 
 async fn shutdown(State(daemon): App) -> Response {

@@ -1,6 +1,6 @@
 //! The client of the local API: HTTP/1.1 over the daemon's Unix socket.
 
-use crate::wire::{ApiError, ObjectEntry, RsmStats, Status, Witnessed};
+use crate::wire::{ApiError, ObjectEntry, ProofEntry, RsmStats, Status, Witnessed};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
@@ -102,6 +102,16 @@ impl Client {
     /// Counters of the state machine.
     pub async fn rsm_stats(&self) -> Result<RsmStats, ClientError> {
         self.json(Method::GET, "/v1/rsm", Bytes::new()).await
+    }
+
+    /// Proofs of misbehavior that the daemon keeps.
+    pub async fn proofs(&self) -> Result<Vec<ProofEntry>, ClientError> {
+        self.json(Method::GET, "/v1/proofs", Bytes::new()).await
+    }
+
+    /// The file of a kept proof.
+    pub async fn proof(&self, id_hex: &str) -> Result<Bytes, ClientError> {
+        self.send(Method::GET, &format!("/v1/proofs/{id_hex}"), Bytes::new()).await
     }
 
     /// Asks the daemon to stop; it answers before it does.

@@ -1,5 +1,6 @@
 //! Starts and stops the parts of a member, in an order that loses nothing.
 
+use crate::actor::{Actor, Outbound};
 use crate::api;
 use crate::error::NodeError;
 use crate::objects::{Objects, ObjectsConfig};
@@ -10,7 +11,8 @@ use crate::store::lock::FolderLock;
 use crate::store::promises::Promises;
 use crate::storer::StorerService;
 use crate::upkeep;
-use crate::wire::{MemberStatus, Status, WitnessStatus};
+use crate::wire::{MemberStatus, ProofEntry, Status, WitnessStatus};
+use bart_rsm::pom::Pom;
 use net::{Listen, Net, NetConfig, Peer};
 use policy::{MemberConfig, Ticket};
 use replica::Clock;
@@ -19,7 +21,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use types::{Ident, SecretKey, Slot};
+use types::{Hash, Ident, SecretKey, Slot};
 
 /// What a daemon is started with.
 pub struct DaemonConfig {
@@ -33,6 +35,8 @@ pub struct DaemonConfig {
     pub config: MemberConfig,
     /// A socket that is bound already, instead of the address in `config`.
     pub listen: Option<std::net::TcpListener>,
+    /// What a test actor makes of its messages to the group; nothing for a member.
+    pub outbound: Option<Outbound>,
 }
 
 /// The parts of a running member that the local API reaches.
@@ -59,7 +63,7 @@ const IN_FLIGHT_PER_PEER: u16 = 8;
 /// Runs a member until `shutdown` completes, the API is asked to stop, or something fails that the
 /// member must not survive (a promise that cannot be made durable, disagreement in the group).
 pub async fn run(
-    config: DaemonConfig,
+    mut config: DaemonConfig,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NodeError> {
     let clock = Clock::start();
@@ -81,7 +85,14 @@ pub async fn run(
         events: control,
         clock,
     };
-    let (rsm, mut rsm_ended) = replica::start(parts, Witnesses::default())?;
+    let (rsm, mut rsm_ended) = match config.outbound.take() {
+        None => replica::start(parts, Witnesses::default())?,
+        Some(outbound) => {
+            replica::start_with(parts, Witnesses::default(), |config, key, records| {
+                Actor::new(config, key, records, outbound)
+            })?
+        }
+    };
     let storer = StorerService::open(
         storer_config(&config.ticket, slot, key.clone()),
         roster.clone(),
@@ -239,6 +250,36 @@ impl Daemon {
     /// The state machine.
     pub fn rsm(&self) -> &Rsm {
         &self.rsm
+    }
+
+    /// Proofs of misbehavior that are kept here and verify.
+    pub fn proofs(&self) -> Result<Vec<ProofEntry>, NodeError> {
+        let genesis = self.ticket.genesis();
+        let proofs = self.promises.proofs()?;
+        let mut judge = bart_rsm::pom::Judge::new(genesis.roster());
+        let entries = proofs.iter().filter_map(|bytes| {
+            let pom = Pom::from_bytes(bytes).ok()?;
+            let conviction = judge.verify(&pom).ok()?;
+            let member = genesis.members().get(usize::from(pom.accused.0))?;
+            Some(ProofEntry {
+                id: pom.digest().to_hex(),
+                kind: pom.kind().to_string(),
+                member: member.name.clone(),
+                slot: pom.accused.0,
+                identity: pom.ident.0,
+                instance: conviction.inst.0,
+                turn: conviction.turn.0,
+                rule: conviction.rule.to_owned(),
+                bytes: bytes.len() as u64,
+            })
+        });
+        Ok(entries.collect())
+    }
+
+    /// The file of a kept proof.
+    pub fn proof(&self, id: Hash) -> Result<Option<Vec<u8>>, NodeError> {
+        let mut proofs = self.promises.proofs()?.into_iter();
+        Ok(proofs.find(|bytes| Pom::from_bytes(bytes).is_ok_and(|pom| pom.digest() == id)))
     }
 
     /// Begins a clean stop.

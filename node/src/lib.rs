@@ -8,12 +8,14 @@
 //! | `objects` | stores and fetches this member's own objects |
 //! | `upkeep` | what happens by the clock: renewals, tombstones, expired chunks |
 //! | `store` | promises (redb), chunk bodies (files), what can be rebuilt (sled) |
+//! | `actor` | a member that lies, for demonstrations |
 //! | `api`, [`client`], [`wire`] | the local API: server, client, and the JSON they share |
 //!
 //! Assumes: the disk keeps what `fsync` returned for. Guarantees: (1) nothing is sent before what
 //! it promises is durable; (2) a kill at any moment loses no acknowledged chunk and no decided command;
 //! (3) memory is bounded whatever the object sizes.
 
+mod actor;
 mod api;
 pub mod client;
 pub mod daemon;
@@ -25,8 +27,9 @@ mod storer;
 mod upkeep;
 pub mod wire;
 
+pub use actor::Outbound;
 pub use client::{Client, ClientError};
 pub use daemon::{DaemonConfig, run};
 pub use error::NodeError;
 pub use store::bodies::FREE_RESERVE_BYTES;
-pub use wire::{MemberStatus, ObjectEntry, RsmStats, Status, Witnessed};
+pub use wire::{MemberStatus, ObjectEntry, ProofEntry, RsmStats, Status, Witnessed};

@@ -52,7 +52,7 @@ pub struct Status {
     pub pid: u32,
     /// Things that peers did wrong and that cannot be proven.
     pub faults: u64,
-    /// Chunks that came back different from what the storer promised.
+    /// Distinct chunks that did not come back as their storer promised, by its own word or by ours.
     pub bad_chunks: u64,
     /// Pieces of signed evidence against members that are kept here.
     #[serde(default)]
@@ -98,6 +98,29 @@ pub struct ObjectEntry {
     pub id: String,
     /// Bytes.
     pub size: u64,
+}
+
+/// One proof of misbehavior that the daemon keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofEntry {
+    /// 64 hexadecimal characters.
+    pub id: String,
+    /// Row and name of its kind.
+    pub kind: String,
+    /// The name of who is convicted.
+    pub member: String,
+    /// Its slot.
+    pub slot: u16,
+    /// Which of its linked identities signed.
+    pub identity: u16,
+    /// Where in the log.
+    pub instance: u64,
+    /// In which turn.
+    pub turn: u32,
+    /// The rule that it broke.
+    pub rule: String,
+    /// Length of the file.
+    pub bytes: u64,
 }
 
 /// A command is decided.

@@ -22,6 +22,7 @@ pub mod human;
 pub mod join_request;
 pub mod member;
 mod refuse;
+mod roster_file;
 pub mod text_line;
 pub mod ticket;
 
@@ -30,6 +31,7 @@ pub use group::{GroupPolicy, Sizes, Storage, Timing};
 pub use join_request::JoinRequest;
 pub use member::{BackupDefaults, Limits, MemberConfig};
 pub use refuse::ConfigError;
+pub use roster_file::RosterFile;
 pub use text_line::CredentialError;
 pub use ticket::Ticket;
 

@@ -109,6 +109,9 @@ pub(crate) const JOIN: LineKind =
 pub(crate) const TICKET: LineKind =
     LineKind { what: "ticket", stem: "pib-ticket", prefix: "pib-ticket1-" };
 
+pub(crate) const ROSTER: LineKind =
+    LineKind { what: "roster", stem: "pib-roster", prefix: "pib-roster1-" };
+
 fn digest(kind: LineKind, bytes: &[u8]) -> [u8; DIGEST_LEN] {
     let full = Hash::tagged(kind.prefix, bytes);
     let mut short = [0; DIGEST_LEN];

@@ -19,6 +19,11 @@ pub struct Flags {
 
 /// Runs the command.
 pub fn run(context: &Context, _flags: &Flags) -> Result<Code, CliError> {
+    serve(context, None)
+}
+
+/// Runs a member; `outbound` is what a test actor makes of its messages.
+pub fn serve(context: &Context, outbound: Option<node::Outbound>) -> Result<Code, CliError> {
     let config = context.config()?;
     let master = Master::load(&context.data)?;
     let ticket = context.ticket()?;
@@ -40,6 +45,7 @@ pub fn run(context: &Context, _flags: &Flags) -> Result<Code, CliError> {
         ticket,
         config,
         listen: None,
+        outbound,
     };
     runtime.block_on(node::run(daemon, async {
         if !stop_signal().await {

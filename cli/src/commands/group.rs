@@ -9,7 +9,7 @@ use crate::output::{Output, moment, now_ms};
 use crate::session::Context;
 use clap::{Args, Subcommand};
 use policy::human::{format_bytes, format_duration_ms, parse_duration_ms};
-use policy::{Genesis, GroupPolicy, JoinRequest, Ticket};
+use policy::{Genesis, GroupPolicy, JoinRequest, RosterFile, Ticket};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use types::{SecretKey, Stamp};
@@ -30,6 +30,8 @@ pub enum Command {
     Admit(Admit),
     /// Print a policy file with every key and its default, to start from
     Policy,
+    /// Write the roster, with which anybody can check proofs (`pib pom verify`)
+    Roster(RosterFlags),
     /// Show a group that is being founded, or the one this member is in
     Show(Show),
 }
@@ -67,6 +69,17 @@ pub struct Admit {
     dir: Option<PathBuf>,
 }
 
+/// Flags of `pib group roster`.
+#[derive(Debug, Args)]
+pub struct RosterFlags {
+    /// The new file; without it the roster is printed
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Folder of the authority key, for an admin who is no member
+    #[arg(long)]
+    dir: Option<PathBuf>,
+}
+
 /// Flags of `pib group show`.
 #[derive(Debug, Args)]
 pub struct Show {
@@ -84,6 +97,7 @@ pub fn run(context: &Context, command: &Command) -> Result<Code, CliError> {
             print!("{}", GroupPolicy::default().to_toml());
             Ok(Code::Done)
         }
+        Command::Roster(flags) => roster(context, flags),
         Command::Show(flags) => show(context, flags),
     }
 }
@@ -341,6 +355,34 @@ fn show(context: &Context, flags: &Show) -> Result<Code, CliError> {
     } else {
         show_ticket(context.output, &context.ticket()?);
     }
+    Ok(Code::Done)
+}
+
+fn roster(context: &Context, flags: &RosterFlags) -> Result<Code, CliError> {
+    let ticket = match &flags.dir {
+        None => context.ticket()?,
+        Some(dir) => Draft::load(dir.clone())?.ticket.ok_or_else(|| {
+            CliError::new(Code::Failed, "the group is not sealed: it has no roster yet")
+                .hint("seal it with `pib group admit --final`")
+        })?,
+    };
+    let file = RosterFile::new(ticket.genesis().clone());
+    let text = file.text();
+    match &flags.out {
+        Some(path) => {
+            files::write_new(path, text.as_bytes(), 0o644)?;
+            context.output.say(format!(
+                "Written to {}; group id {}",
+                path.display(),
+                ticket.gid().0.to_hex()
+            ));
+        }
+        None => context.output.result(text.trim_end()),
+    }
+    context.output.json(&serde_json::json!({
+        "message_type": "group_roster", "group": ticket.genesis().name(),
+        "group_id": ticket.gid().0.to_hex(), "file": flags.out, "roster": text,
+    }));
     Ok(Code::Done)
 }
 

@@ -8,11 +8,13 @@ pub mod daemon;
 pub mod demo;
 pub mod forget;
 pub mod group;
+pub mod hostile;
 pub mod init;
 pub mod join;
 pub mod ls;
 pub mod man;
 pub mod mount;
+pub mod pom;
 pub mod prune;
 pub mod restore;
 pub mod snapshots;
@@ -29,11 +31,12 @@ use tracing_subscriber::EnvFilter;
 /// Runs a parsed command line.
 pub fn run(arguments: Arguments) -> Result<Code, CliError> {
     if let Some(parent) = arguments.global.die_with {
-        die_with(parent, matches!(arguments.command, Command::Daemon(_)))?;
+        let daemon = matches!(arguments.command, Command::Daemon(_) | Command::Hostile(_));
+        die_with(parent, daemon)?;
     }
     let context = Context::new(&arguments.global)?;
     // The daemon's log level comes from its configuration.
-    if !matches!(arguments.command, Command::Daemon(_)) {
+    if !matches!(arguments.command, Command::Daemon(_) | Command::Hostile(_)) {
         log(match arguments.global.verbose {
             0 => "error",
             1 => "info",
@@ -54,6 +57,8 @@ pub fn run(arguments: Arguments) -> Result<Code, CliError> {
         Command::Check(flags) => check::run(&context, &flags),
         Command::Forget(flags) => forget::run(&context, &flags),
         Command::Prune(flags) => prune::run(&context, &flags),
+        Command::Pom(command) => pom::run(&context, &command),
+        Command::Hostile(flags) => hostile::run(&context, &flags),
         Command::Demo(flags) => demo::run(&context, &flags),
         Command::Bench(command) => bench::run(&context, &command),
         Command::Completions(flags) => completions::run(&flags),

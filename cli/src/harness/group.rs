@@ -7,13 +7,15 @@ use crate::session::{SOCKET, TICKET};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use node::client::Client;
-use node::wire::{RsmStats, Status};
+use node::wire::{ProofEntry, RsmStats, Status};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
+/// A file in the folder of a group that was made here; test actors run nowhere else.
+pub const MARK: &str = "demonstration";
 const NAMES: [&str; 20] = [
     "ada", "ben", "cleo", "dan", "eve", "finn", "gina", "hugo", "iris", "jon", "kim", "leo", "mia",
     "ned", "olga", "pia", "quinn", "rosa", "sven", "tess",
@@ -69,6 +71,7 @@ impl Group {
     /// Founds a group by the commands that people use. Nothing runs yet.
     pub fn found(spec: GroupSpec, interrupt: Interrupt) -> Result<Self, CliError> {
         fs::create_dir_all(&spec.dir).map_err(|error| io("make the folder", &spec.dir, &error))?;
+        crate::files::replace(&spec.dir.join(MARK), b"", 0o600)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -185,13 +188,47 @@ impl Group {
         measure(command, &self.interrupt)
     }
 
+    /// Runs a `pib` command as somebody who is no member, with `--json`.
+    pub fn run_outside(
+        &self,
+        data: &Path,
+        arguments: &[&std::ffi::OsStr],
+    ) -> Result<Measured, CliError> {
+        let mut command = Command::new(&self.spec.exe);
+        command.env_remove("PIB_CONFIG").env_remove("PIB_DATA_DIR");
+        command.arg("--data-dir").arg(data).arg("--json").args(arguments);
+        measure(command, &self.interrupt)
+    }
+
     /// Starts a member's daemon.
     pub fn start(&mut self, member: usize) -> Result<(), CliError> {
+        self.start_as(member, &["daemon"])
+    }
+
+    /// Starts every daemon, one of them as the test actor that sends a second proposal to `second`;
+    /// waits until each has links to all others.
+    pub fn start_with_hostile(
+        &mut self,
+        hostile: usize,
+        second: &[u16],
+        patience: Duration,
+    ) -> Result<(), CliError> {
+        let second: Vec<String> = second.iter().map(u16::to_string).collect();
+        for member in 0..self.members.len() {
+            match member == hostile {
+                true => self.start_as(member, &["hostile", "--second-to", &second.join(",")])?,
+                false => self.start(member)?,
+            }
+        }
+        self.wait_links(patience)
+    }
+
+    fn start_as(&mut self, member: usize, arguments: &[&str]) -> Result<(), CliError> {
         let log_path = self.spec.dir.join(format!("{}.log", self.members[member].name));
         let log = fs::OpenOptions::new().create(true).append(true).open(&log_path);
         let log = log.map_err(|error| io("open", &log_path, &error))?;
         let mut command = self.command(member);
-        command.arg("daemon").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let child = command.spawn().map_err(|error| {
             CliError::new(Code::Failed, format!("cannot start a daemon: {error}"))
         })?;
@@ -258,6 +295,16 @@ impl Group {
     /// What a member's daemon says of itself.
     pub fn status(&self, member: usize) -> Result<Status, CliError> {
         Ok(self.runtime.block_on(self.client(member).status())?)
+    }
+
+    /// The proofs of misbehavior that a member's daemon keeps.
+    pub fn proofs(&self, member: usize) -> Result<Vec<ProofEntry>, CliError> {
+        Ok(self.runtime.block_on(self.client(member).proofs())?)
+    }
+
+    /// Fails when Ctrl-C was pressed.
+    pub fn check_interrupt(&self) -> Result<(), CliError> {
+        self.interrupt.check()
     }
 
     /// What a member's daemon says of the state machine.

@@ -9,5 +9,5 @@ mod group;
 mod ports;
 mod process;
 
-pub use group::{Group, GroupSpec};
+pub use group::{Group, GroupSpec, MARK};
 pub use process::{Interrupt, Measured, Usage, measure, usage};

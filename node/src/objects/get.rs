@@ -171,7 +171,7 @@ impl Objects {
             Outcome::Good(body) => Ok(body),
             Outcome::Refused(deny) => Err(format!("refused: {:?}", deny.payload.reason)),
             Outcome::Evidence(evidence) => {
-                self.bad_chunk(chunk.slot, "its signed answer contradicts its receipt");
+                self.bad_chunk(chunk.slot, chunk.name, "its signed answer contradicts its receipt");
                 self.promises.keep_evidence(&evidence).await?;
                 Err("broke its promise, signed".into())
             }
@@ -179,7 +179,7 @@ impl Objects {
                 let damaged = Fault::Unavailable(Unavailable::Damaged);
                 let lost = Fault::Unavailable(Unavailable::Unknown);
                 if fault == Fault::WrongBody || fault == damaged || fault == lost {
-                    self.bad_chunk(chunk.slot, &fault.to_string());
+                    self.bad_chunk(chunk.slot, chunk.name, &fault.to_string());
                 } else {
                     self.fault(chunk.slot, &fault.to_string());
                 }

@@ -37,6 +37,8 @@ use types::{Encode, Hash, Roster, Size, Slot};
 const WORK_KIB_MAX: u32 = 128 * 1024;
 /// Bytes of fetched objects kept in memory.
 const RECENT_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bad chunks that are counted for one storer; beyond that it is bad enough.
+const BAD_CHUNKS_MAX: usize = 65_536;
 
 /// What the service is made from.
 pub struct ObjectsConfig {
@@ -76,7 +78,8 @@ pub struct Objects {
     freed: Notify,
     work: Arc<Semaphore>,
     removed: Notify,
-    bad_chunks: Mutex<BTreeMap<Slot, u64>>,
+    /// Chunks that did not come back as promised, each once however often it was read.
+    bad_chunks: Mutex<BTreeMap<Slot, BTreeSet<Hash>>>,
     faults: AtomicU64,
     summary: Mutex<summary::Cached>,
 }
@@ -191,12 +194,12 @@ impl Objects {
 
     /// Chunks that came back wrong since the start, all storers together.
     pub fn bad_chunks(&self) -> u64 {
-        lock(&self.bad_chunks).values().sum()
+        lock(&self.bad_chunks).values().map(|chunks| chunks.len() as u64).sum()
     }
 
     /// Chunks that came back wrong since the start from one storer.
     pub fn bad_chunks_of(&self, slot: Slot) -> u64 {
-        lock(&self.bad_chunks).get(&slot).copied().unwrap_or(0)
+        lock(&self.bad_chunks).get(&slot).map_or(0, |chunks| chunks.len() as u64)
     }
 
     fn enqueue(&self, records: Vec<Record>) -> Ticket {
@@ -233,8 +236,12 @@ impl Objects {
         tracing::warn!(peer = self.name(slot), what, "a storer's answer is not accepted");
     }
 
-    fn bad_chunk(&self, slot: Slot, what: &str) {
-        *lock(&self.bad_chunks).entry(slot).or_default() += 1;
+    fn bad_chunk(&self, slot: Slot, chunk: Hash, what: &str) {
+        let mut bad = lock(&self.bad_chunks);
+        let bad = bad.entry(slot).or_default();
+        if bad.len() < BAD_CHUNKS_MAX {
+            bad.insert(chunk);
+        }
         tracing::warn!(peer = self.name(slot), what, "a chunk did not come back as promised");
     }
 

@@ -193,11 +193,19 @@ impl Promises {
         self.commit(vec![Write { table: Table::Evidence, key, value: Some(value) }]).await
     }
 
-    /// Pieces of evidence that are kept.
+    /// Pieces of evidence that are kept, proofs of misbehavior of the state machine included.
     pub fn evidence(&self) -> Result<u64, NodeError> {
         let mut count = 0;
         self.scan(Table::Evidence, |_, _| count += 1)?;
+        self.scan(Table::Proofs, |_, _| count += 1)?;
         Ok(count)
+    }
+
+    /// The files of all proofs of misbehavior, those against one member together.
+    pub fn proofs(&self) -> Result<Vec<Vec<u8>>, NodeError> {
+        let mut proofs = Vec::new();
+        self.scan(Table::Proofs, |_, value| proofs.push(value.to_vec()))?;
+        Ok(proofs)
     }
 
     /// One value.

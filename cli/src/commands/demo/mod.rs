@@ -4,6 +4,7 @@
 //! commands that people use. The demo fails on any difference between what was backed up and what
 //! came back.
 
+mod equivocate;
 mod mounted;
 mod report;
 
@@ -11,7 +12,7 @@ use crate::error::{CliError, Code, io};
 use crate::harness::{Group, GroupSpec, Interrupt, Measured};
 use crate::session::Context;
 use crate::tree::{Aspects, Comparison, compare, everyday};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use policy::human::format_bytes;
 use rand::SeedableRng as _;
 use rand::seq::SliceRandom as _;
@@ -26,19 +27,31 @@ const LINK_PATIENCE: Duration = Duration::from_secs(90);
 const OWNER: usize = 0;
 const MIB: f64 = (1 << 20) as f64;
 
+/// What the demo shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// Members die, and disks are damaged
+    Loss,
+    /// A member signs two different proposals and is convicted by them
+    Equivocate,
+}
+
 /// Flags of `pib demo`.
 #[derive(Debug, Args)]
 pub struct Flags {
+    /// What happens to the group
+    #[arg(long, value_enum, default_value = "loss")]
+    scenario: Scenario,
     /// Back up this folder instead of a generated one (it is only read)
     #[arg(long, value_name = "DIR")]
     source: Option<PathBuf>,
     /// Members of the group
     #[arg(long, default_value_t = 10, value_name = "N", value_parser = clap::value_parser!(u16).range(2..=64))]
     nodes: u16,
-    /// Members that die or lie [default: as many as the group tolerates, at most 2]
+    /// Members that die or are damaged [default: as many as the group tolerates, at most 2]
     #[arg(long, value_name = "F")]
     faulty: Option<u16>,
-    /// Of the faulty ones, how many lie (return damaged data) instead of dying [default: half]
+    /// Of the faulty ones, how many get a damaged disk instead of dying [default: half]
     #[arg(long, value_name = "N")]
     corrupt: Option<u16>,
     /// Files in the generated folder
@@ -62,17 +75,38 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
         .tempdir()
         .map_err(|error| io("make a folder in", &std::env::temp_dir(), &error))?;
     let dir = folder.path().to_owned();
-    let outcome = Demo::start(&story, &plan, &dir, interrupt).and_then(Demo::finish);
+    let outcome = match flags.scenario {
+        Scenario::Loss => {
+            Demo::start(&story, &plan, &dir, interrupt).and_then(Demo::finish).map(Ending::Loss)
+        }
+        Scenario::Equivocate => {
+            equivocate::play(&story, &plan, &dir, interrupt).map(Ending::Equivocate)
+        }
+    };
     if flags.keep {
         story.tell(format!("Everything is kept in {}.", folder.keep().display()));
     }
-    let report = outcome?;
-    story.end(&report);
-    match report.is_good() {
+    let (good, why) = match outcome? {
+        Ending::Loss(report) => {
+            story.end(&report);
+            (report.is_good(), "what came back is not what was backed up")
+        }
+        Ending::Equivocate(report) => {
+            story.end_equivocation(&report);
+            (report.is_good(), "not the guilty one alone was convicted, or the backup suffered")
+        }
+    };
+    match good {
         true => Ok(Code::Done),
-        false => Err(CliError::new(Code::Failed, "what came back is not what was backed up")
+        false => Err(CliError::new(Code::Failed, why)
             .hint("run it again with --keep and --seed to look closer, and report it")),
     }
+}
+
+/// What a scenario showed.
+enum Ending {
+    Loss(Report),
+    Equivocate(equivocate::Report),
 }
 
 /// What will be done.
@@ -85,6 +119,8 @@ struct Plan {
     /// Members to be killed, then members to be corrupted.
     killed: Vec<usize>,
     corrupted: Vec<usize>,
+    /// Who signs two proposals, in the scenario of that name.
+    liar: usize,
 }
 
 impl Plan {
@@ -102,6 +138,13 @@ impl Plan {
             )
             .hint(format!("use --faulty {largest} or --nodes {}", 3 * faulty + 2)));
         }
+        if flags.scenario == Scenario::Equivocate && (faulty == 0 || flags.source.is_some()) {
+            return Err(CliError::new(
+                Code::Usage,
+                "this scenario needs a faulty member and makes its own files",
+            )
+            .hint("use at least --nodes 5 --faulty 1, without --source"));
+        }
         let corrupt = flags.corrupt.map_or(faulty / 2, usize::from);
         if corrupt > faulty {
             return Err(CliError::new(Code::Usage, "more members would lie than are faulty")
@@ -117,10 +160,11 @@ impl Plan {
         };
         let mut others: Vec<usize> = (0..nodes).filter(|&member| member != OWNER).collect();
         others.shuffle(&mut rand_chacha::ChaCha8Rng::seed_from_u64(seed));
+        let liar = others.first().copied().unwrap_or(OWNER);
         let corrupted: Vec<usize> = others.iter().copied().take(corrupt).collect();
         let killed = others.into_iter().skip(corrupt).take(faulty - corrupt).collect();
         let files = flags.files as usize;
-        Ok(Self { nodes, faulty, source, files, seed, killed, corrupted })
+        Ok(Self { nodes, faulty, source, files, seed, killed, corrupted, liar })
     }
 }
 
@@ -192,8 +236,8 @@ impl<'a> Demo<'a> {
         self.report.storer_peak_rss_mib = self.group.storers_peak_rss_kib(OWNER) as f64 / 1024.0;
         if self.report.corrupted_chunks > 0 {
             self.story.tell(format!(
-                "{bad} damaged chunks were noticed by comparing them with what their storer had signed, and \
-                 replaced by sound ones."
+                "{bad} damaged chunks were asked for: their storers noticed, on reading them, that they are not what \
+                 they had signed for, and said so; sound ones took their place."
             ));
         }
         self.group.stop_all()?;
@@ -241,8 +285,8 @@ impl<'a> Demo<'a> {
             self.report.corrupted += 1;
             self.report.corrupted_chunks += chunks;
             self.story.tell(format!(
-                "{} now lies: one bit was flipped in each of the {chunks} chunks that it holds, and it keeps \
-                 answering.",
+                "The disk of {} is damaged: one bit was flipped in each of the {chunks} chunks that it holds, behind its \
+                 back, and it keeps answering.",
                 self.group.name(member)
             ));
         }

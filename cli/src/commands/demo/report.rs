@@ -24,6 +24,12 @@ impl Story {
         self.output.json(&serde_json::json!({"message_type": "demo_step", "text": text}));
     }
 
+    /// The last words of the scenario with a member that signs two proposals.
+    pub fn end_equivocation(&self, report: &super::equivocate::Report) {
+        self.output.say(report.last_words());
+        self.output.json(report);
+    }
+
     /// The last words.
     pub fn end(&self, report: &Report) {
         self.output.say(format!(
@@ -40,7 +46,7 @@ impl Story {
         }
         self.output.say(match report.is_good() {
             true => format!(
-                "What this shows: with {} of {} members dead or lying, nothing was lost and no damaged byte got \
+                "What this shows: with {} of {} members dead or damaged, nothing was lost and no damaged byte got \
                  through. One more could have been too many; that is what f = {} means.",
                 report.killed + report.corrupted,
                 report.nodes,
@@ -66,6 +72,7 @@ pub struct Report {
     /// Members whose chunks were damaged.
     pub corrupted: u64,
     pub corrupted_chunks: u64,
+    /// Distinct chunks that did not come back as promised.
     pub bad_chunks_detected: u64,
     pub restored_identical: bool,
     /// Absent where nothing can be mounted.

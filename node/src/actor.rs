@@ -1,0 +1,65 @@
+//! A member that says what its core did not: a test actor, never a member of a real group.
+//!
+//! Everything else (disk, links, storing for others) is a member's, so that a group with one behaves
+//! like any group of which one member is Byzantine.
+
+use bart_rsm::message::Message;
+use bart_rsm::{Core, Effect, Input, Machine, Now, Record, Stats, Step};
+use types::{Millis, SecretKey, Slot};
+
+/// What becomes of a message before it leaves, by addressee.
+pub type Outbound = Box<dyn FnMut(Slot, Message) -> Message + Send>;
+
+/// A core whose messages are changed as they leave.
+pub(crate) struct Actor {
+    core: Core,
+    outbound: Outbound,
+}
+
+impl Actor {
+    pub(crate) fn new(
+        config: bart_rsm::Config,
+        key: SecretKey,
+        records: Vec<Record>,
+        outbound: Outbound,
+    ) -> Result<Self, replica::Error> {
+        let core = match records.is_empty() {
+            true => Core::new(config, key).map_err(|error| error.to_string()),
+            false => Core::restore(config, key, records).map_err(|error| error.to_string()),
+        };
+        Ok(Self { core: core.map_err(replica::Error::Config)?, outbound })
+    }
+
+    fn twist(&mut self, mut step: Step) -> Step {
+        let change = |effect| match effect {
+            Effect::Send { to, message } => {
+                Effect::Send { to, message: (self.outbound)(to, message) }
+            }
+            other => other,
+        };
+        step.effects = std::mem::take(&mut step.effects).into_iter().map(change).collect();
+        step
+    }
+}
+
+impl Machine for Actor {
+    type Message = Message;
+
+    fn start(&mut self, now: Now) -> Step {
+        let step = self.core.start(now);
+        self.twist(step)
+    }
+
+    fn handle(&mut self, now: Now, input: Input) -> Step {
+        let step = self.core.handle(now, input);
+        self.twist(step)
+    }
+
+    fn next_wakeup(&self) -> Option<Millis> {
+        self.core.next_wakeup()
+    }
+
+    fn stats(&self) -> Stats {
+        self.core.stats()
+    }
+}
