@@ -11,7 +11,7 @@ use types::{Decode, Encode, Millis};
 /// a runner owes it.
 pub trait Machine: Send + 'static {
     /// What members say to each other.
-    type Message: Encode + Decode;
+    type Message: Encode + Decode + PartialEq + Send;
 
     /// The first call.
     fn start(&mut self, now: Now) -> Step<Self::Message>;

@@ -5,20 +5,23 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::handle::{Decided, Outcome, Shared, Submission, SubmitError, lock};
 use crate::restore::{ALARM_KEY, APPLIED_KEY, encode_applied};
-use crate::store::{Space, Store, Write};
+use crate::store::{Space, Store, StoreError, Write};
 use bart_rsm::pom::Pom;
 use bart_rsm::{Effect, Input, Machine, Now, Proposal, Record, RecordKey, Step};
 use bytes::Bytes;
 use net::{Class, Net, NetEvent};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot};
-use types::{Decode, Encode, Instance, Slot, Stamp};
+use types::{Decode, Encode, Hash, Instance, Slot, Stamp};
 
 /// Proofs of one kind kept against one member: one convicts.
 const PROOFS_MAX: usize = 8;
-/// Inputs taken in one pass.
+/// Inputs taken at once.
 const DRAIN_MAX: usize = 256;
+/// Inputs of a pass; with so many it waits for the disk.
+const PASS_INPUTS_MAX: usize = 1024;
 /// Executed instances after which the application's snapshot is written anew. After a crash the core
 /// executes the newest instances again, so that those since the last snapshot are not lost.
 const SNAPSHOT_EVERY: u64 = 16;
@@ -37,11 +40,23 @@ pub(crate) struct Driver<M: Machine, A: Application, S: Store> {
     answers: (Instance, Vec<Option<A::Answer>>),
     /// Instances that the durable snapshot contains.
     snapshot_at: u64,
+    last_frame: Option<(M::Message, Bytes)>,
 }
 
-/// Effects that wait for the commit of the pass.
+/// What the inputs since the last commit led to.
 struct Pass<A: Application> {
+    inputs: usize,
     writes: Vec<Write>,
+    loads: Vec<RecordKey>,
+    erases: Vec<(Instance, Instance)>,
+    digests: Vec<(Instance, Hash)>,
+    proofs: Vec<Pom>,
+    later: Vec<Later<A>>,
+}
+
+/// A pass that the disk works on, and what waits for it.
+struct UnderWay<A: Application> {
+    commit: Pin<Box<dyn Future<Output = Result<(), StoreError>> + Send>>,
     later: Vec<Later<A>>,
 }
 
@@ -54,7 +69,15 @@ enum Later<A: Application> {
 
 impl<A: Application> Pass<A> {
     fn new() -> Self {
-        Self { writes: Vec::new(), later: Vec::new() }
+        Self {
+            inputs: 0,
+            writes: Vec::new(),
+            loads: Vec::new(),
+            erases: Vec::new(),
+            digests: Vec::new(),
+            proofs: Vec::new(),
+            later: Vec::new(),
+        }
     }
 }
 
@@ -69,43 +92,125 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         let snapshot_at = lock(&shared).decided;
         let answers = (Instance(0), Vec::new());
         let (waiting, next_ticket) = (BTreeMap::new(), 0);
-        Self { core, store, net, clock, shared, waiting, next_ticket, answers, snapshot_at }
+        Self {
+            core,
+            store,
+            net,
+            clock,
+            shared,
+            waiting,
+            next_ticket,
+            answers,
+            snapshot_at,
+            last_frame: None,
+        }
     }
 
     /// Runs until the links end.
+    ///
+    /// While the disk works on one pass, inputs are stepped into the next one; what that one says waits
+    /// for its own commit, which begins when the one before is done. So the processor does not wait for
+    /// the disk, and the more there is to do the more shares a commit.
     pub(crate) async fn run(
         &mut self,
         mut events: net::ControlReceiver,
         mut queue: mpsc::Receiver<Submission<A>>,
     ) -> Result<(), Error> {
         let mut pass = Pass::new();
-        let step = self.core.start(self.now());
-        self.collect(step, &mut pass)?;
-        self.finish(pass).await?;
+        let mut under_way: Option<UnderWay<A>> = None;
+        self.timed(|driver| {
+            let step = driver.core.start(driver.now());
+            driver.collect(step, &mut pass)
+        })?;
         loop {
-            let mut pass = Pass::new();
+            if under_way.is_none() {
+                under_way = self.begin(&mut pass)?;
+            }
             let wakeup = self.core.next_wakeup().map(|at| self.clock.instant(at));
+            let room = pass.inputs < PASS_INPUTS_MAX;
+            let waiting = self.clock.micros();
+            let mut first = None;
             tokio::select! {
-                event = events.recv() => match event {
-                    Some(event) => self.on_event(event, &mut pass)?,
+                biased;
+                durable = durable(&mut under_way) => {
+                    durable?;
+                    self.spent(waiting, true);
+                    self.release(under_way.take().map(|pass| pass.later).unwrap_or_default())?;
+                    continue;
+                }
+                event = events.recv(), if room => match event {
+                    Some(event) => first = Some(event),
                     None => return Ok(()),
                 },
-                submission = queue.recv() => match submission {
+                submission = queue.recv(), if room => match submission {
                     Some(submission) => self.on_submission(submission, &mut pass)?,
                     None => return Ok(()),
                 },
-                () = sleep_until(wakeup) => self.input(Input::Tick, &mut pass)?,
+                () = sleep_until(wakeup), if room => self.input(Input::Tick, &mut pass)?,
             }
-            for _ in 0..DRAIN_MAX {
-                if let Some(event) = events.try_recv() {
-                    self.on_event(event, &mut pass)?;
-                } else if let Ok(submission) = queue.try_recv() {
-                    self.on_submission(submission, &mut pass)?;
-                } else {
-                    break;
+            self.spent(waiting, under_way.is_some());
+            // A pass that becomes durable is let out between two inputs; otherwise all that came shares one.
+            let more = if under_way.is_some() { 0 } else { DRAIN_MAX };
+            self.timed(|driver| {
+                if let Some(event) = first {
+                    driver.on_event(event, &mut pass)?;
                 }
+                for _ in 0..more {
+                    if let Some(event) = events.try_recv() {
+                        driver.on_event(event, &mut pass)?;
+                    } else if let Ok(submission) = queue.try_recv() {
+                        driver.on_submission(submission, &mut pass)?;
+                    } else {
+                        break;
+                    }
+                }
+                Ok(())
+            })?;
+        }
+    }
+
+    /// Hands a pass to the disk. What only speaks needs no commit: everything before it is durable.
+    fn begin(&mut self, pass: &mut Pass<A>) -> Result<Option<UnderWay<A>>, Error> {
+        while !pass.loads.is_empty() || !pass.digests.is_empty() {
+            for (inst, state) in std::mem::take(&mut pass.digests) {
+                self.input(Input::Digest { inst, state }, pass)?;
             }
-            self.finish(pass).await?;
+            for key in std::mem::take(&mut pass.loads) {
+                let input = self.load(key, pass)?;
+                self.input(input, pass)?;
+            }
+        }
+        for (from, to) in std::mem::take(&mut pass.erases) {
+            self.erase(from, to, pass)?;
+        }
+        for pom in std::mem::take(&mut pass.proofs) {
+            self.keep_proof(&pom, pass)?;
+        }
+        let mut pass = std::mem::replace(pass, Pass::new());
+        self.snapshot_if_due(&mut pass);
+        if pass.writes.is_empty() {
+            self.release(pass.later)?;
+            return Ok(None);
+        }
+        let commit = Box::pin(self.store.commit(pass.writes));
+        Ok(Some(UnderWay { commit, later: pass.later }))
+    }
+
+    /// Counts the time of a step.
+    fn timed(&mut self, step: impl FnOnce(&mut Self) -> Result<(), Error>) -> Result<(), Error> {
+        let began = self.clock.micros();
+        let result = step(self);
+        lock(&self.shared).times.stepping_us += self.clock.micros().saturating_sub(began);
+        result
+    }
+
+    /// Counts time without a step, for the disk or for the others.
+    fn spent(&self, since_us: u64, disk: bool) {
+        let spent = self.clock.micros().saturating_sub(since_us);
+        let times = &mut lock(&self.shared).times;
+        match disk {
+            true => times.disk_us += spent,
+            false => times.waiting_us += spent,
         }
     }
 
@@ -144,73 +249,64 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
     }
 
     fn input(&mut self, input: Input<M::Message>, pass: &mut Pass<A>) -> Result<(), Error> {
+        pass.inputs += 1;
         let step = self.core.handle(self.now(), input);
         self.collect(step, pass)
     }
 
-    /// Sorts a step's effects into what the commit carries and what waits for it. Loads are
-    /// answered at once, from this pass's writes or from the store.
+    /// Sorts a step's effects into what the commit carries and what waits for it. Loads are answered when
+    /// no commit is under way, from this pass's writes or from the store.
     fn collect(&mut self, step: Step<M::Message>, pass: &mut Pass<A>) -> Result<(), Error> {
-        let mut steps = VecDeque::from([step]);
-        while let Some(step) = steps.pop_front() {
-            for (peer, fault) in step.faults {
-                match fault.is_misbehavior() {
-                    true => self.fault(peer, &fault.to_string()),
-                    false => tracing::debug!(%peer, %fault, "a message is dropped"),
-                }
+        for (peer, fault) in step.faults {
+            match fault.is_misbehavior() {
+                true => self.fault(peer, &fault.to_string()),
+                false => tracing::debug!(%peer, %fault, "a message is dropped"),
             }
-            for effect in step.effects {
-                match effect {
-                    Effect::Persist(record) => pass.writes.push(Write {
-                        space: Space::Log,
-                        key: record.key.to_bytes(),
-                        value: Some(record.value),
-                    }),
-                    Effect::Erase { from, to } => self.erase(from, to, pass)?,
-                    Effect::Load(key) => {
-                        let input = self.load(key, pass)?;
-                        steps.push_back(self.core.handle(self.now(), input));
+        }
+        for effect in step.effects {
+            match effect {
+                Effect::Persist(record) => pass.writes.push(Write {
+                    space: Space::Log,
+                    key: record.key.to_bytes(),
+                    value: Some(record.value),
+                }),
+                Effect::Erase { from, to } => pass.erases.push((from, to)),
+                Effect::Load(key) => pass.loads.push(key),
+                Effect::Apply { inst, sender, proposal, tau } => {
+                    self.apply(inst, sender, tau, proposal.as_deref())?;
+                }
+                Effect::Evidence(pom) => {
+                    tracing::error!(proof = %pom.kind(), accused = %pom.accused, "a member is convicted by what it signed");
+                    pass.proofs.push(*pom);
+                }
+                Effect::Digest { inst } => {
+                    let shared = lock(&self.shared);
+                    if shared.decided == inst.0 + 1 {
+                        pass.digests.push((inst, shared.app.digest()));
                     }
-                    Effect::Apply { inst, sender, proposal, tau } => {
-                        self.apply(inst, sender, tau, proposal.as_deref())?;
+                }
+                Effect::Alarm(alarm) => {
+                    // Durable with whatever led to it: a member that saw disagreement must
+                    // not sign again after a restart.
+                    let value = Some(alarm.to_string().into_bytes());
+                    let key = ALARM_KEY.to_vec();
+                    pass.writes.push(Write { space: Space::Applied, key, value });
+                    pass.later.push(Later::Alarm(alarm));
+                }
+                Effect::Send { to, message } => {
+                    let frame = self.frame(message);
+                    pass.later.push(Later::Send(to, frame));
+                }
+                Effect::Committed { ticket, inst, index } => {
+                    let answer = self.answer(inst, index);
+                    if let (Some(done), Some(answer)) = (self.waiting.remove(&ticket), answer) {
+                        pass.later.push(Later::Answer(done, Ok(Decided { inst, answer })));
                     }
-                    Effect::Evidence(pom) => {
-                        tracing::error!(proof = %pom.kind(), accused = %pom.accused, "a member is convicted by what it signed");
-                        self.keep_proof(&pom, pass)?;
-                    }
-                    Effect::Digest { inst } => {
-                        let digest = {
-                            let shared = lock(&self.shared);
-                            (shared.decided == inst.0 + 1).then(|| shared.app.digest())
-                        };
-                        if let Some(state) = digest {
-                            let input = Input::Digest { inst, state };
-                            steps.push_back(self.core.handle(self.now(), input));
-                        }
-                    }
-                    Effect::Alarm(alarm) => {
-                        // Durable with whatever led to it: a member that saw disagreement must
-                        // not sign again after a restart.
-                        let value = Some(alarm.to_string().into_bytes());
-                        let key = ALARM_KEY.to_vec();
-                        pass.writes.push(Write { space: Space::Applied, key, value });
-                        pass.later.push(Later::Alarm(alarm));
-                    }
-                    Effect::Send { to, message } => {
-                        let frame = Bytes::from(message.to_bytes());
-                        pass.later.push(Later::Send(to, frame));
-                    }
-                    Effect::Committed { ticket, inst, index } => {
-                        let answer = self.answer(inst, index);
-                        if let (Some(done), Some(answer)) = (self.waiting.remove(&ticket), answer) {
-                            pass.later.push(Later::Answer(done, Ok(Decided { inst, answer })));
-                        }
-                    }
-                    Effect::Refused { ticket, reason } => {
-                        if let Some(done) = self.waiting.remove(&ticket) {
-                            let refused = Err(SubmitError::Refused(reason.to_string()));
-                            pass.later.push(Later::Answer(done, refused));
-                        }
+                }
+                Effect::Refused { ticket, reason } => {
+                    if let Some(done) = self.waiting.remove(&ticket) {
+                        let refused = Err(SubmitError::Refused(reason.to_string()));
+                        pass.later.push(Later::Answer(done, refused));
                     }
                 }
             }
@@ -236,6 +332,18 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
             pass.writes.extend(old.map(|key| Write { space: Space::Log, key, value: None }));
         }
         Ok(())
+    }
+
+    /// Encodes a message; one for several members in a row is encoded once.
+    fn frame(&mut self, message: M::Message) -> Bytes {
+        if let Some((last, frame)) = &self.last_frame
+            && *last == message
+        {
+            return frame.clone();
+        }
+        let frame = Bytes::from(message.to_bytes());
+        self.last_frame = Some((message, frame.clone()));
+        frame
     }
 
     /// Keeps a proof with the pass's other records, a bounded number a kind and member.
@@ -311,11 +419,12 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         pass.writes.push(Write { space: Space::Applied, key: APPLIED_KEY.to_vec(), value });
     }
 
-    /// Makes the pass durable, then lets its messages out.
-    async fn finish(&mut self, mut pass: Pass<A>) -> Result<(), Error> {
-        self.snapshot_if_due(&mut pass);
-        self.store.commit(pass.writes).await?;
-        for effect in pass.later {
+    /// Lets out what rests on a pass that is durable now.
+    fn release(&mut self, durable: Vec<Later<A>>) -> Result<(), Error> {
+        let stats = self.core.stats();
+        let times = &mut lock(&self.shared).times;
+        (times.signatures, times.verifications) = (stats.signatures, stats.verifications);
+        for effect in durable {
             match effect {
                 Later::Send(to, frame) => {
                     // A full queue or a lost link is repaired by the core's own resending.
@@ -333,6 +442,14 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
     fn fault(&self, peer: Slot, fault: &str) {
         lock(&self.shared).faults += 1;
         tracing::warn!(%peer, fault, "a peer broke the protocol");
+    }
+}
+
+/// Completes when the pass under way is durable; never if there is none.
+async fn durable<A: Application>(pass: &mut Option<UnderWay<A>>) -> Result<(), StoreError> {
+    match pass {
+        Some(pass) => pass.commit.as_mut().await,
+        None => std::future::pending().await,
     }
 }
 

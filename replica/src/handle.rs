@@ -55,8 +55,24 @@ pub(crate) struct Shared<A> {
     pub(crate) commands: u64,
     pub(crate) command_bytes: u64,
     pub(crate) faults: u64,
+    pub(crate) times: Times,
     samples_ms: VecDeque<f64>,
     last_decision_us: Option<u64>,
+}
+
+/// Where the driver's time went since the member started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// Stepping the core, executing and encoding, microseconds.
+    pub stepping_us: u64,
+    /// Nothing else to do while the disk works.
+    pub disk_us: u64,
+    /// Nothing to do at all: others have the word.
+    pub waiting_us: u64,
+    /// Signatures made.
+    pub signatures: u64,
+    /// Signatures verified.
+    pub verifications: u64,
 }
 
 impl<A> Shared<A> {
@@ -92,6 +108,8 @@ pub struct Stats {
     pub latency_p99_ms: f64,
     /// How many times are behind the percentiles (the newest 4096 at most).
     pub samples: u64,
+    /// Where the time went.
+    pub times: Times,
 }
 
 /// Handle to a running member; cheap to clone.
@@ -144,6 +162,13 @@ impl<A: Application> Replica<A> {
         self.lock().faults
     }
 
+    /// Starts the percentiles anew.
+    pub fn forget_latencies(&self) {
+        let shared = &mut *self.lock();
+        shared.samples_ms.clear();
+        shared.last_decision_us = None;
+    }
+
     /// Counters and latency percentiles.
     pub fn stats(&self) -> Stats {
         let shared = self.lock();
@@ -163,6 +188,7 @@ impl<A: Application> Replica<A> {
             latency_p50_ms: percentile(0.5),
             latency_p99_ms: percentile(0.99),
             samples: sorted.len() as u64,
+            times: shared.times,
         }
     }
 
@@ -221,6 +247,7 @@ pub fn start_with<M: Machine, A: Application, S: Store>(
         commands: 0,
         command_bytes: 0,
         faults: 0,
+        times: Times::default(),
         samples_ms: VecDeque::new(),
         last_decision_us: None,
     }));

@@ -72,7 +72,7 @@
 //! The driver has a thread of its own, so that neither signature checks here nor work elsewhere delays the
 //! other. One pass takes what has arrived (a bounded number of inputs), steps the core for each, commits all
 //! records in one transaction together with the application state they lead to, and then carries out
-//! the remaining effects in order.
+//! the remaining effects in order. While the disk works on one pass, the next one is stepped.
 //!
 //! Assumes: the disk keeps what a sync returned for; one member per key and store.
 //! Guarantees: (1) nothing is sent or answered before what it rests on is durable; (2) a kill at any moment
@@ -92,11 +92,13 @@ mod store;
 
 pub use app::{Application, BadSnapshot, Entry};
 pub use bart_rsm::Params;
+/// For those who run another core on this runner.
+pub use bart_rsm::{Config, Machine, Record};
 pub use clock::Clock;
 pub use error::Error;
 pub use file_store::FileStore;
-pub use handle::{Decided, Ended, Parts, Replica, Stats, SubmitError, start, start_with};
-pub use member::{Group, Member, MemberConfig, open};
+pub use handle::{Decided, Ended, Parts, Replica, Stats, SubmitError, Times, start, start_with};
+pub use member::{Group, Member, MemberConfig, open, open_with};
 pub use net::Listen;
 pub use once::{Executed, Numbered, Once, WINDOW};
 pub use store::{Space, Store, StoreError, Write};

@@ -4,7 +4,8 @@ use crate::app::Application;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::file_store::FileStore;
-use crate::handle::{Ended, Parts, Replica, start};
+use crate::handle::{Ended, Parts, Replica, start_with};
+use bart_rsm::{Machine, Record};
 use net::{Listen, Net, NetConfig, Peer};
 use std::ops::Deref;
 use std::path::PathBuf;
@@ -65,6 +66,15 @@ pub struct Member<A: Application> {
 /// Starts a member: connects to the others as they come up, and goes on from where it stopped. Must be
 /// called inside a tokio runtime that drives I/O and time.
 pub fn open<A: Application>(config: MemberConfig, app: A) -> Result<Member<A>, Error> {
+    open_with(config, app, crate::restore::core)
+}
+
+/// As [`open`], with another core: see [`start_with`].
+pub fn open_with<M: Machine, A: Application>(
+    config: MemberConfig,
+    app: A,
+    build: impl FnOnce(bart_rsm::Config, SecretKey, Vec<Record>) -> Result<M, Error>,
+) -> Result<Member<A>, Error> {
     let MemberConfig { group, key, listen, data, params } = config;
     let roster = group.roster;
     let slot = roster
@@ -88,7 +98,7 @@ pub fn open<A: Application>(config: MemberConfig, app: A) -> Result<Member<A>, E
         rules: bart_rsm::Rules::default(),
     };
     let parts = Parts { config, key, store, net: net.clone(), events, clock: Clock::start() };
-    let (replica, ended) = start(parts, app)?;
+    let (replica, ended) = start_with(parts, app, build)?;
     Ok(Member { replica, net, ended })
 }
 
