@@ -115,7 +115,7 @@ fn bench(size: &str, runs: u32) -> Result<()> {
     step("restore, 10 members, 2 dead", pib(&[&["restore"], &ten[..]].concat()))?;
     step("20,000 small files", pib(&["tree", "--files", "20000", "--runs", &runs]))?;
     step("backup, 23 members", pib(&[&["backup"], &large[..]].concat()))?;
-    step("state machine", pib(&["rsm", "--nodes", "5,8,20"]))
+    step("state machine", pib(&["rsm", "--nodes", "5,8,20,32"]))
 }
 
 fn campaign(seeds: u64, from: u64) -> Result<()> {

@@ -7,6 +7,7 @@
 mod data;
 mod restic;
 mod rsm;
+mod rsm_member;
 mod runs;
 
 use crate::error::{CliError, Code};
@@ -26,8 +27,11 @@ pub enum Command {
     Restore(Bulk),
     /// A tree of small files: back up, back up again unchanged, restore
     Tree(Tree),
-    /// Latency and throughput of the replicated state machine
+    /// Latency and throughput of the replicated state machine, and of one without incentives beside it
     Rsm(Rsm),
+    /// One member of the benchmark of the state machine
+    #[command(hide = true)]
+    RsmMember(rsm_member::RsmMember),
 }
 
 /// The group to measure with.
@@ -74,27 +78,32 @@ pub struct Tree {
 #[derive(Debug, Args)]
 pub struct Rsm {
     /// Sizes of groups, one after the other
-    #[arg(long, value_delimiter = ',', default_value = "5,8,20", value_name = "N,N,...")]
+    #[arg(long, value_delimiter = ',', default_value = "5,8,20,32", value_name = "N,N,...", value_parser = clap::value_parser!(u16).range(2..=64))]
     nodes: Vec<u16>,
     /// Seconds under load
     #[arg(long, default_value_t = 10, value_name = "SECONDS")]
     seconds: u64,
     /// Bytes of a command
-    #[arg(long, default_value = "1KiB", value_parser = parse_bytes)]
+    #[arg(long, default_value = "256", value_parser = parse_bytes)]
     command_size: u64,
     /// Commands that each member has on their way at once
-    #[arg(long, default_value_t = 64, value_name = "N")]
+    #[arg(long, default_value_t = 512, value_name = "N")]
     concurrency: u32,
 }
 
 /// Runs the command.
 pub fn run(context: &Context, command: &Command) -> Result<Code, CliError> {
+    if let Command::RsmMember(flags) = command {
+        rsm_member::run(flags)?;
+        return Ok(Code::Done);
+    }
     let interrupt = Interrupt::on_signals()?;
     match command {
         Command::Backup(flags) => data::backup(context.output, flags, interrupt),
         Command::Restore(flags) => data::restore(context.output, flags, interrupt),
         Command::Tree(flags) => data::tree(context.output, flags, interrupt),
-        Command::Rsm(flags) => rsm::run(context.output, flags, interrupt),
+        Command::Rsm(flags) => rsm::run(context.output, flags, &interrupt),
+        Command::RsmMember(_) => Ok(()),
     }?;
     Ok(Code::Done)
 }
