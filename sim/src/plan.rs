@@ -129,7 +129,7 @@ impl Plan {
             Trouble::Asynchronous => {
                 plan.stable_from_ms = rng.pick(&[50_000, 100_000, 400_000]).unwrap_or(50_000);
             }
-            Trouble::SenderCut => plan.draw_sender_cut(&slots, median, &mut rng),
+            Trouble::SenderCrash => plan.draw_sender_crash(&mut rng),
             Trouble::Seeded | Trouble::Recorded => plan.draw_trouble(&slots, &mut rng),
         }
         plan.draw_submissions(&slots, scenario.instances, &mut rng);
@@ -190,14 +190,11 @@ impl Plan {
         }
     }
 
-    /// The sender of instance 0 loses two honest members somewhere within its turn 0.
-    fn draw_sender_cut(&mut self, slots: &[Slot], median_ms: u64, rng: &mut Random) {
-        let (a, until_ms) = (Slot(0), 300_000);
-        let honest: Vec<Slot> =
-            slots.iter().copied().filter(|s| *s != a && !self.faulty.contains(s)).collect();
-        let from_ms = rng.between(20, 100 + 6 * median_ms);
-        let lost = rng.sample(&honest, 2).into_iter();
-        self.cuts.extend(lost.map(|b| Cut { a, b, from_ms, until_ms }));
+    /// The sender of instance 0 stops somewhere within its turn 0.
+    fn draw_sender_crash(&mut self, rng: &mut Random) {
+        let after_effects = rng.between(15, 50);
+        let crash = Crash { slot: Slot(0), at_ms: 0, after_effects, down_ms: 300_000 };
+        self.crashes.push(crash);
     }
 
     /// The group splits in two and heals.
