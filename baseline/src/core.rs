@@ -561,7 +561,7 @@ impl Machine for Baseline {
             }
             Input::Tick => {}
             Input::Submit { ticket, command } => self.submit(ticket, command),
-            Input::Loaded(_) | Input::LoadMissing(_) => {}
+            Input::Loaded(_) | Input::LoadMissing(_) | Input::Digest { .. } => {}
         }
         self.on_time();
         self.propose();
