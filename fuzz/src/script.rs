@@ -225,7 +225,7 @@ impl Group {
                 Effect::Erase { from, to } => {
                     let disk = &mut self.disks[usize::from(slot.0)];
                     disk.retain(|key, _| match key {
-                        RecordKey::Log => true,
+                        RecordKey::Log | RecordKey::Epoch(_) => true,
                         RecordKey::Instance(no) | RecordKey::Body(no, _) => *no < from || *no >= to,
                     });
                 }

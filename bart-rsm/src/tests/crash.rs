@@ -215,3 +215,35 @@ fn damaged_or_missing_records_are_refused() {
         assert_eq!(error, Some(RestoreError::Damaged(key)));
     }
 }
+
+/// A leader loses the votes of members with which it has nothing else open, and has no quorum
+/// without them. To them its turn is open, so they repeat their answers.
+#[test]
+fn leader_that_restarts_before_its_quorum_gets_the_votes_of_closed_peers_again() {
+    let mut net = Net::new(8);
+    let (leader, early, no) = (Slot(2), [1, 4], Instance(0));
+    let late = Rc::new(Cell::new(false));
+    let pass = Rc::clone(&late);
+    // Sender 0 is silent; slot 7 answers the leader of turn 1 nothing, slots 3, 5 and 6 late.
+    net.filter(move |from, to, message| {
+        if message.inst() != no || message.kind() == Kind::Resume {
+            return Verdict::Pass;
+        }
+        let silent = from == Slot(0) && message.kind() == Kind::Agree;
+        let led = from == leader && message.turn() == Turn(1);
+        let held = led && !early.contains(&to.0) && (to == Slot(7) || !pass.get());
+        if silent || held { Verdict::Drop } else { Verdict::Pass }
+    });
+    let votes = |net: &Net| net.core(2).lead(no, 1).map_or(0, |lead| lead.reads_in.len());
+    assert!(net.run_until(200_000, |net| net.decided(2) > 3 && votes(net) == 3));
+    let core = net.core(2);
+    assert!(early.iter().all(|slot| core.peers[usize::from(*slot)].all_closed() > no));
+    net.crash(leader);
+    late.set(true);
+    net.boot(leader);
+    net.connect();
+    net.run(400_000);
+    assert!(net.core(2).lead(no, 1).unwrap().show.is_some(), "the turn is never finished");
+    net.check_agreement(1..7);
+    net.check_no_residue(1..7);
+}

@@ -14,4 +14,5 @@ mod penance;
 mod pipeline;
 mod pom;
 mod roles;
+mod timely;
 mod turns;
