@@ -1,4 +1,7 @@
 //! `sim`: runs, replays and checks simulated groups.
+//!
+//! The command tells how long it took; what it runs has virtual time only.
+#![allow(clippy::disallowed_methods)]
 
 use clap::{Args, Parser, Subcommand};
 use sim::campaign::{self, Summary};
