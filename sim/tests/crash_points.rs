@@ -21,12 +21,12 @@ fn crash_at_any_effect_of_a_run_with_a_second_turn_violates_nothing() {
 fn crash_point_happens_once_and_is_replayed_by_its_name() {
     let scenario = short("follow", Trouble::Calm);
     let slot = *run_seed(&scenario).unwrap().effects.keys().next().unwrap();
-    let crash_point = Some(CrashPoint { slot, effect: 7, keep: false });
-    let scenario = Scenario { crash_point, ..scenario };
+    let crash_point = CrashPoint { slot, effect: 7, keep: false };
+    let scenario = Scenario { crash_point: Some(crash_point), ..scenario };
     let outcome = run_seed(&scenario).unwrap();
     assert_eq!(outcome.crashes, 1);
     assert!(scenario.replay_command().contains(&format!("--crash-at {}:7:lost", slot.0)));
-    let text = crash_point.unwrap().to_string();
-    assert_eq!(CrashPoint::parse(&text).ok(), crash_point);
+    let text = crash_point.to_string();
+    assert_eq!(CrashPoint::parse(&text).ok(), Some(crash_point));
     assert!(CrashPoint::parse("7:lost").is_err());
 }
