@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 #[test]
-fn demo_with_a_dead_and_a_lying_member_gives_everything_back() {
+fn demo_with_a_dead_and_a_damaged_member_gives_everything_back() {
     let place = Place::new();
     let arguments = ["demo", "--nodes", "8", "--faulty", "2", "--files", "150", "--seed", "5"];
     let done = place.pib("x", &arguments).ok();
@@ -20,7 +20,9 @@ fn demo_with_a_dead_and_a_lying_member_gives_everything_back() {
         assert_eq!(result[key], value, "{key}");
     }
     assert_eq!(result["restored_identical"], true);
-    assert!(result["bad_chunks_detected"].as_u64().unwrap() > 0);
+    // Each damaged chunk counts once, however often it was read.
+    let noticed = result["bad_chunks_detected"].as_u64().unwrap();
+    assert!((1..=result["corrupted_chunks"].as_u64().unwrap()).contains(&noticed), "{noticed}");
     for key in ["files", "bytes", "stored_bytes"] {
         assert!(result[key].as_u64().unwrap() > 0, "{key}");
     }

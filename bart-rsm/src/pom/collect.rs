@@ -13,6 +13,7 @@
 use super::{
     AgreeProof, AnyStatement, BadVector, Evidence, Judge, Malformed, NamedAgree, Pair, Pom, PomKind,
 };
+use crate::config::Rules;
 use crate::core::{Core, Outcome};
 use crate::effect::{Effect, Fault};
 use crate::message::*;
@@ -110,7 +111,7 @@ impl Core {
         let payload = AgreeAckStatement { value: cert.value, agree: cert.agree };
         let Header { epoch, inst, .. } = write.core.header;
         for (slot, signature) in cert.signers.iter() {
-            let Some(ident) = self.config.roster.member(slot).map(|member| member.active) else {
+            let Some(ident) = self.epoch(inst).roster.member(slot).map(|m| m.active) else {
                 continue;
             };
             let kind = Kind::AgreeAck;
@@ -195,7 +196,8 @@ impl Core {
         if left.len() >= EVIDENCE_MAX || left.contains(&pom.digest()) {
             return;
         }
-        if pom.accused == self.me || Judge::new(&self.config.roster).verify(&pom).is_err() {
+        let mut judge = Judge::knowing(self.schedule.clone(), Rules::default());
+        if pom.accused == self.me || judge.verify(&pom).is_err() {
             return;
         }
         left.push(pom.digest());

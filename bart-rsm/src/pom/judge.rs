@@ -11,17 +11,16 @@ use crate::verify::{Place, Verifier};
 use std::sync::Arc;
 use types::{Hash, Header, Ident, Instance, Roster, Signed, SignedPayload, Slot, Turn};
 
-/// Judges proofs of one epoch; remembers signatures that it has checked.
+/// Judges proofs; remembers signatures that it has checked.
 #[derive(Debug)]
 pub struct Judge {
-    roster: Arc<Roster>,
     schedule: Schedule,
     pub(super) verifier: Verifier,
     accused: (Slot, Ident),
 }
 
 impl Judge {
-    /// A judge with the roster of one epoch.
+    /// A judge with the founding roster of a group. Objects of later epochs are refused by their epoch.
     pub fn new(roster: &Roster) -> Self {
         Self::with(roster, Rules::default())
     }
@@ -35,13 +34,24 @@ impl Judge {
     fn with(roster: &Roster, rules: Rules) -> Self {
         let roster = Arc::new(roster.clone());
         let schedule = Schedule::new(&roster);
+        Self::knowing(schedule, rules)
+    }
+
+    /// A judge that knows every epoch.
+    pub(crate) fn knowing(schedule: Schedule, rules: Rules) -> Self {
         let verifier = Verifier::new(schedule.clone(), rules);
-        Self { roster, schedule, verifier, accused: (Slot(0), Ident(0)) }
+        Self { schedule, verifier, accused: (Slot(0), Ident(0)) }
+    }
+
+    /// The roster of an instance.
+    fn roster(&self, inst: Instance) -> &Roster {
+        &self.schedule.at(inst).roster
     }
 
     /// Group and epoch fit the roster, and the accused could sign.
     pub(super) fn check_envelope(&mut self, pom: &Pom) -> Result<(), PomError> {
-        let (group, epoch) = (self.roster.group(), self.roster.epoch());
+        let roster = self.roster(pom.evidence.header().inst);
+        let (group, epoch) = (roster.group(), roster.epoch());
         if pom.group != group {
             return Err(PomError::OtherGroup { pom: pom.group, roster: group });
         }
@@ -49,7 +59,7 @@ impl Judge {
             return Err(PomError::OtherEpoch { pom: pom.epoch, roster: epoch });
         }
         let (slot, ident) = (pom.accused, pom.ident);
-        let active = self.roster.member(slot).map(|member| member.active);
+        let active = roster.member(slot).map(|member| member.active);
         if active != Some(ident) {
             return Err(PomError::UnknownSigner { slot, ident });
         }
@@ -68,11 +78,12 @@ impl Judge {
 
     /// The statement is that of the member that it names.
     pub(super) fn genuine<P: SignedPayload>(&mut self, signed: &Signed<P>) -> Result<(), PomError> {
-        let Header { slot, ident, epoch, kind, .. } = signed.header;
-        if epoch != self.roster.epoch() {
+        let Header { slot, ident, epoch, kind, inst, .. } = signed.header;
+        let roster = self.roster(inst);
+        if epoch != roster.epoch() {
             return Err(PomError::ObjectEpoch(P::KIND));
         }
-        let active = self.roster.member(slot).map(|member| member.active);
+        let active = roster.member(slot).map(|member| member.active);
         if active != Some(ident) || kind != P::KIND {
             return Err(PomError::UnknownSigner { slot, ident });
         }
@@ -99,13 +110,13 @@ impl Judge {
     /// How an outcome with this statement is named in AGREE and all that follows.
     pub(super) fn value_digest(&self, statement: &Signed<ValueStatement>) -> Hash {
         let Header { inst, slot, .. } = statement.header;
-        let (group, epoch) = (self.roster.group(), self.roster.epoch());
+        let (group, epoch) = (self.roster(inst).group(), self.roster(inst).epoch());
         value_digest(group, epoch, inst, slot, &statement.payload)
     }
 
     /// The digest of NULL in an instance.
     pub(super) fn null(&self, inst: Instance) -> Hash {
-        let (group, epoch) = (self.roster.group(), self.roster.epoch());
+        let (group, epoch) = (self.roster(inst).group(), self.roster(inst).epoch());
         crate::message::null_digest(group, epoch, inst, self.sender(inst))
     }
 
@@ -122,12 +133,12 @@ impl Judge {
     }
 
     /// Entries of a quorum.
-    pub(super) fn q(&self) -> usize {
-        self.roster.quorum().size()
+    pub(super) fn q(&self, inst: Instance) -> usize {
+        self.schedule.quorum(inst).size()
     }
 
     /// Slots of the roster: the length of the vectors in a proposal.
-    pub(super) fn slots(&self) -> usize {
-        self.roster.slots()
+    pub(super) fn slots(&self, inst: Instance) -> usize {
+        self.roster(inst).slots()
     }
 }

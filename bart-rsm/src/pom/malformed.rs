@@ -129,7 +129,7 @@ fn role_fault(judge: &Judge, header: &Header) -> Option<&'static str> {
 
 /// Fields that contradict the place or each other.
 fn alone_fault(judge: &Judge, statement: &AnyStatement) -> Option<&'static str> {
-    let turn = statement.header().turn;
+    let Header { inst, turn, .. } = *statement.header();
     match statement {
         AnyStatement::Value(_) if turn != Turn(0) => Some("a proposal belongs to turn 0"),
         AnyStatement::Value(signed) => {
@@ -164,7 +164,7 @@ fn alone_fault(judge: &Judge, statement: &AnyStatement) -> Option<&'static str> 
             if max_turn < turn || max_turn == TURN_NONE {
                 return Some("who answers a write knows its turn");
             }
-            let null = max_turn == Turn(0) && max_pol != Pol::null(judge.q()).digest();
+            let null = max_turn == Turn(0) && max_pol != Pol::null(judge.q(inst)).digest();
             null.then_some("turn 0 has the null proof of leadership")
         }
         _ => None,
@@ -225,7 +225,7 @@ fn check_write_ack(
     }
     let place = judge.place(core.header.inst);
     let valid = match claim.max_turn {
-        Turn(0) => pol.is_null(judge.q()),
+        Turn(0) => pol.is_null(judge.q(core.header.inst)),
         turn => pol.turn == turn && judge.verifier.pol(place, pol),
     };
     match valid {
@@ -242,7 +242,7 @@ pub(super) fn proposal_fault(judge: &Judge, value: &Value) -> Result<&'static st
     }
     match Proposal::from_bytes(&value.body) {
         Err(_) => Ok("a proposal can be decoded"),
-        Ok(proposal) => match proposal.check_form(header.slot, judge.slots()) {
+        Ok(proposal) => match proposal.check_form(header.slot, judge.slots(header.inst)) {
             Err(rule) => Ok(rule),
             Ok(()) => Err(PomError::NotProven("the proposal is well-formed")),
         },

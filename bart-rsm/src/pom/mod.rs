@@ -263,7 +263,7 @@ impl fmt::Display for Conviction {
     }
 }
 
-/// Checks a proof with nothing but the roster of its epoch.
+/// Checks a proof with nothing but the founding roster; of later epochs nothing is proven by it.
 pub fn verify(pom: &Pom, roster: &Roster) -> Result<Conviction, PomError> {
     Judge::new(roster).verify(pom)
 }

@@ -1,7 +1,10 @@
 //! Every kind convicts the guilty one, and only as what it is.
 
 use super::super::harness::roster;
-use super::make::all;
+use super::make::{By, all, by, pom};
+use crate::config::Rules;
+use crate::epoch::Schedule;
+use crate::message::SetTurnStatement;
 use crate::pom::*;
 use std::collections::BTreeSet;
 use types::*;
@@ -45,4 +48,29 @@ fn proof_convicts_nobody_in_another_group_epoch_or_identity() {
             assert!(matches!(verify(&other, &good), Err(PomError::OtherSigner(_))), "{name}");
         }
     }
+}
+
+#[test]
+fn proof_is_judged_by_the_epoch_of_its_instance() {
+    let founding = roster(5);
+    let mut members: Vec<_> =
+        founding.all().filter_map(|slot| founding.member(slot).cloned()).collect();
+    members[2].standing = Standing::Suspended;
+    let (group, mode) = (founding.group(), founding.quorum().mode());
+    let second = Roster::new(group, Epoch(4), 1, mode, members).unwrap();
+    let mut schedule = Schedule::new(&founding);
+    schedule.push(Instance(6), Instance(7), second.into());
+    let mut judge = Judge::knowing(schedule, Rules::default());
+    // Slot 1 sent in 6, slot 2 is suspended, so slot 3 is the sender of 7 and no acceptor.
+    let starts = |slot, epoch| {
+        let by = By { epoch: Epoch(epoch), ..by(slot, 7, 1) };
+        let statement = by.sign(SetTurnStatement {}).into();
+        pom(&by, Evidence::MalformedSigned(Malformed::Alone(statement)))
+    };
+    assert!(judge.verify(&starts(3, 4)).is_ok());
+    let well_formed = Err(PomError::NotProven("the statement is well-formed"));
+    assert_eq!(judge.verify(&starts(4, 4)), well_formed);
+    assert!(matches!(judge.verify(&starts(3, 3)), Err(PomError::OtherEpoch { .. })));
+    // Who knows the founding roster only convicts nobody of what happened later.
+    assert!(matches!(verify(&starts(3, 4), &founding), Err(PomError::OtherEpoch { .. })));
 }
