@@ -19,6 +19,38 @@
 //!
 //! What convicts somebody before a third party is in [`pom`].
 //!
+//! To use it: the crate `replica` runs a core on real links and a disk for any application, and its examples
+//! are whole programs. This crate has no effects; whoever drives it feeds [`Input`]s, carries out
+//! [`Effect`]s in order, and wakes it at [`Core::next_wakeup`]:
+//!
+//! ```
+//! use bart_rsm::{Config, Core, Effect, Input, Now, Params, Rules};
+//! use types::*;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys: Vec<SecretKey> = (1..=5).map(|seed| SecretKey::from_seed(&[seed; 32])).collect();
+//! let member = |key: &SecretKey| Member {
+//!     identities: vec![key.public()],
+//!     active: Ident(0),
+//!     standing: Standing::Live,
+//! };
+//! let (group, members) = (GroupId(Hash::of(b"docs")), keys.iter().map(member).collect());
+//! let roster = Roster::new(group, Epoch(0), 1, Mode::QuasiSync, members)?.into();
+//! let (params, rules) = (Params::default(), Rules::default());
+//! let config = Config { roster, slot: Slot(0), ident: Ident(0), params, rules };
+//! let mut core = Core::new(config, keys[0].clone())?;
+//!
+//! let now = Now { mono: Millis(0), wall: Stamp(1_700_000_000_000) };
+//! let mut effects = core.start(now).effects;
+//! effects.extend(core.handle(now, Input::LinkUp(Slot(1))).effects);
+//! // Member 0 is the first sender: what it signs is recorded before it is sent.
+//! let record = effects.iter().position(|effect| matches!(effect, Effect::Persist(_)));
+//! let send = effects.iter().position(|effect| matches!(effect, Effect::Send { .. }));
+//! assert!(record.is_some() && record < send);
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Where to start reading: [`Core`] in `core.rs`, then `duties.rs` (who may send what), then the
 //! steps in the order of a turn: `turn`, `sender`, `set_turn`, `read`, `agree`, `write`,
 //! `show_quorum`, `decide`.
