@@ -56,7 +56,7 @@ struct ScenarioArgs {
     /// Instances that every honest member must decide.
     #[arg(long, default_value_t = 6)]
     instances: u64,
-    /// What else goes wrong: calm, asynchronous, sender-crash, seeded, or
+    /// What else goes wrong: calm, asynchronous, sender-cut, seeded, or
     /// recorded (as seeded was, for old seeds).
     #[arg(long, default_value = "seeded", value_parser = Trouble::parse)]
     trouble: Trouble,

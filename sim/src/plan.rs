@@ -81,6 +81,9 @@ pub struct Plan {
     pub crashes: Vec<Crash>,
     /// Everything submitted.
     pub submissions: Vec<Submission>,
+    /// How long the first sender is cut off from the other honest members after it showed its write
+    /// quorum to one; 0 for not at all.
+    pub sender_cut_ms: u64,
     /// Disks without space.
     pub fulls: Vec<Full>,
     /// Each member's clocks.
@@ -113,6 +116,7 @@ impl Plan {
             cuts: Vec::new(),
             crashes: Vec::new(),
             submissions: Vec::new(),
+            sender_cut_ms: 0,
             fulls: Vec::new(),
             clocks: slots.iter().map(|_| Clock::skewed(rng.between(0, SKEW_MAX_MS / 2))).collect(),
             t0_min_ms: rng.pick(&[1_000, 3_000, 10_000]).unwrap_or(10_000),
@@ -129,7 +133,7 @@ impl Plan {
             Trouble::Asynchronous => {
                 plan.stable_from_ms = rng.pick(&[50_000, 100_000, 400_000]).unwrap_or(50_000);
             }
-            Trouble::SenderCrash => plan.draw_sender_crash(&mut rng),
+            Trouble::SenderCut => plan.sender_cut_ms = 300_000,
             Trouble::Seeded | Trouble::Recorded => plan.draw_trouble(&slots, &mut rng),
         }
         plan.draw_submissions(&slots, scenario.instances, &mut rng);
@@ -144,6 +148,7 @@ impl Plan {
     /// Whether nothing at all goes wrong: then every proposal is decided.
     pub fn is_calm(&self) -> bool {
         let quiet = self.cuts.is_empty() && self.crashes.is_empty() && self.fulls.is_empty();
+        let quiet = quiet && self.sender_cut_ms == 0;
         quiet && self.faulty.is_empty() && self.stable_from_ms == 0
     }
 
@@ -188,13 +193,6 @@ impl Plan {
                 self.cuts.push(Cut { a, b, from_ms, until_ms });
             }
         }
-    }
-
-    /// The sender of instance 0 stops somewhere within its turn 0.
-    fn draw_sender_crash(&mut self, rng: &mut Random) {
-        let after_effects = rng.between(15, 50);
-        let crash = Crash { slot: Slot(0), at_ms: 0, after_effects, down_ms: 300_000 };
-        self.crashes.push(crash);
     }
 
     /// The group splits in two and heals.
@@ -293,7 +291,9 @@ impl Plan {
         let crashes = self.crashes.iter().map(|crash| crash.at_ms + crash.down_ms + CRASH_WAIT_MS);
         let submissions = self.submissions.iter().map(|submission| submission.at_ms);
         let fulls = self.fulls.iter().map(|full| full.until_ms + FULL_RETRY_MS);
+        let stop = (self.sender_cut_ms > 0).then_some(60_000 + self.sender_cut_ms);
         cuts.chain(crashes)
+            .chain(stop)
             .chain(fulls)
             .chain(submissions)
             .max()

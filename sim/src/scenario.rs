@@ -53,9 +53,9 @@ pub enum Trouble {
     /// Delays of up to 40 s until a late stabilisation, and nothing else: the setting in which the
     /// reference model found its failures (specification 3.13).
     Asynchronous,
-    /// The first sender stops in the middle of its turn 0, for minutes: some have decided, others go
-    /// from turn to turn without them (specification 3.5, decision 5).
-    SenderCrash,
+    /// The first sender is cut off for minutes when it has shown its write quorum to one member: that
+    /// one has decided, and the others go from turn to turn without it (specification 3.5, decision 5).
+    SenderCut,
 }
 
 impl fmt::Display for Trouble {
@@ -65,7 +65,7 @@ impl fmt::Display for Trouble {
             Self::Seeded => "seeded",
             Self::Recorded => "recorded",
             Self::Asynchronous => "asynchronous",
-            Self::SenderCrash => "sender-crash",
+            Self::SenderCut => "sender-cut",
         })
     }
 }
@@ -73,7 +73,7 @@ impl fmt::Display for Trouble {
 impl Trouble {
     /// Every kind of trouble.
     pub const ALL: [Self; 5] =
-        [Self::Calm, Self::Seeded, Self::Recorded, Self::Asynchronous, Self::SenderCrash];
+        [Self::Calm, Self::Seeded, Self::Recorded, Self::Asynchronous, Self::SenderCut];
 
     /// The trouble of a name.
     pub fn parse(text: &str) -> Result<Self, String> {

@@ -115,6 +115,19 @@ impl World {
         self.later_turns |= message.turn().0 > 0;
         self.checks.observe(self.now_ms, &Observation::Sent { slot, to, message });
         self.transmit(slot, to, Arc::new(view::encode(message)));
+        if let Message::ShowQuorum(_) = message
+            && message.inst().0 == 0
+            && self.plan.sender_cut_ms > 0
+        {
+            let until_ms = self.now_ms + std::mem::take(&mut self.plan.sender_cut_ms);
+            for b in
+                self.applied.keys().copied().filter(|b| *b != to && *b != slot).collect::<Vec<_>>()
+            {
+                self.push(until_ms, Event::CutEnds(self.plan.cuts.len()));
+                self.plan.cuts.push(Cut { a: slot, b, from_ms: self.now_ms, until_ms });
+                self.block(slot, b);
+            }
+        }
     }
 
     fn send_faulty(&mut self, seat: usize, to: Slot, message: Message) {
