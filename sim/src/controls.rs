@@ -99,7 +99,7 @@ fn control(
 /// Every control. The two of the literal reading are the runs that the reference model lost: nobody
 /// faulty and a late stabilisation; and in synchrony a quorum shown to one member only (SQ-N2).
 pub fn all() -> Vec<Control> {
-    use Trouble::{Asynchronous, Calm, SenderCut};
+    use Trouble::{Asynchronous, Calm};
     let show_one = Some("selective-show-quorum");
     let honest = control("literal-reading", RuleSet::LiteralReading, None, Asynchronous, 6);
     vec![
@@ -108,7 +108,6 @@ pub fn all() -> Vec<Control> {
         control("set-turn-blocks", RuleSet::SetTurnBlocks, None, Asynchronous, 6),
         control("leader-not-counted", RuleSet::LeaderNotCounted, Some("silent"), Asynchronous, 6),
         control("short-quorums", RuleSet::ShortQuorums, Some("equivocate"), Asynchronous, 6),
-        control("private-proof", RuleSet::PrivateProof, Some("lonely-read"), SenderCut, 2),
         control("large-quorum", RuleSet::LargeQuorum, Some("silent"), Calm, 6),
         Control { setting: Scenario { faulty: Some(0), ..honest.setting }, ..honest },
         control("literal-show-to-one", RuleSet::LiteralReading, show_one, Calm, 12),

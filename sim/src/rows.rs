@@ -66,7 +66,7 @@ pub const ROWS: &[Row] = &[
     row("ST-T3", B, "turns 1..n at the start", &["early-set-turn"], "", "none until honest members join"),
     row("ST-T4", B, "timed to split the honest members", &["split-the-group"], "", "extra turns only"),
     row("RD-N1", R, "elected leader never reads", &["withhold-read"], "", "BUB at all who sent set-turn; PEN; LIST"),
-    row("RD-N2", B, "reads from some only", &["selective-read", "lonely-read", "hidden-proof", "selective-silence"], "the control private-proof", "duty O4 at the others"),
+    row("RD-N2", B, "reads from some only", &["selective-read", "lonely-read", "hidden-proof", "selective-silence"], "", "duty O4 at the others"),
     row("RD-D1", B, "proof with q-1 signers, the sender, a wrong turn", &["short-quorum", "wrong-turn-proof"], "", "DROP, TR9"),
     row("RD-D2", B, "two valid proofs", &["two-proofs", "equivocate"], "", "none"),
     row("RD-D3", B, "proof of another instance or group", &["replay"], "", "DROP"),

@@ -32,11 +32,6 @@ fn uncounted_leader_is_caught_and_resolved_rules_are_clean() {
 }
 
 #[test]
-fn demand_on_private_proof_is_caught_and_resolved_rules_are_clean() {
-    assert_caught("private-proof");
-}
-
-#[test]
 fn quorum_of_a_population_with_the_sender_is_caught_and_resolved_rules_are_clean() {
     assert_caught("large-quorum");
 }
