@@ -5,8 +5,8 @@
 //! input, over its whole run; (4) under any script of `step` honest members agree, sign nothing
 //! twice, raise no alarm, blame nobody honest, and park within their bounds.
 //!
-//! The crate's test runs each target's seeds, the corpus and a fixed number of mutations of both. Where
-//! to start reading: [`TARGETS`].
+//! `cargo xtask fuzz` runs all targets with libFuzzer's coverage guidance; the crate's test replays the
+//! corpus and a fixed number of mutations with any toolchain. Where to start reading: [`TARGETS`].
 
 mod decode;
 mod mutate;

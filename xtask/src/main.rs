@@ -1,9 +1,10 @@
-//! Development tasks: `cargo xtask test|lint|bench`.
+//! Development tasks: `cargo xtask test|lint|bench|campaign|fuzz`.
 //!
 //! `test` is the whole check of a clean checkout: it installs what the tests need from Debian
 //! (where it may), then runs formatting, lints, documentation, unit and end-to-end tests,
 //! doctests, a bounded number of simulation seeds, and the README's own commands.
 
+mod fuzz;
 mod install;
 mod readme;
 mod run;
@@ -34,6 +35,15 @@ enum Task {
         #[arg(long, default_value_t = 3)]
         runs: u32,
     },
+    /// Every decoder and the step function under libFuzzer, with executions per target.
+    Fuzz {
+        /// Seconds for all targets together.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Only this target.
+        #[arg(long)]
+        target: Option<String>,
+    },
     /// A long simulation campaign: all adversaries at n = 5, 8 and 11.
     Campaign {
         /// Seeds at n = 5; a tenth of it at 8 and 11.
@@ -46,6 +56,9 @@ enum Task {
 }
 
 fn main() -> Result<()> {
+    if std::env::var_os(fuzz::WRAPPER).is_some() {
+        return fuzz::compile();
+    }
     // Run from the workspace root whatever the caller's folder is.
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no workspace")?;
     std::env::set_current_dir(root)?;
@@ -53,6 +66,7 @@ fn main() -> Result<()> {
         Task::Test => test(),
         Task::Lint => lint(),
         Task::Bench { size, runs } => bench(&size, runs),
+        Task::Fuzz { seconds, target } => fuzz::run(seconds, target.as_deref()),
         Task::Campaign { seeds, from } => campaign(seeds, from),
     }
 }
