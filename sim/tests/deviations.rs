@@ -34,7 +34,7 @@ fn withholding_any_message_does_not_pay_and_bubbles_where_it_must() {
 }
 
 #[test]
-fn acknowledging_blindly_saves_work_until_somebody_puts_out_a_bait() {
+fn acknowledging_blindly_saves_next_to_nothing_and_a_bait_makes_it_ruinous() {
     let options = options(6);
     let ground = Ground::new(&options, Mode::QuasiSync).unwrap();
     let mut all = rows::all();
@@ -42,15 +42,22 @@ fn acknowledging_blindly_saves_work_until_somebody_puts_out_a_bait() {
     let findings = ground.try_all(&all, &options, |_, _| {}).unwrap();
     let finding = &findings[0];
     assert_eq!(finding.verdict, Verdict::DoesNotPay);
-    let positive: Vec<Foe> = finding.strictly_positive().iter().map(|a| a.foe).collect();
-    assert!(positive.contains(&Foe::Absent), "{positive:?}");
-    assert!(!positive.contains(&Foe::Bait), "{positive:?}");
+    for against in finding.against.iter().filter(|against| against.foe != Foe::Bait) {
+        // What is not verified now is verified with the certificate that names it.
+        assert!(against.upper < against.eps, "{against:?}");
+    }
     assert!(finding.against.iter().any(|a| a.foe == Foe::Bait && a.upper < -1_000.0));
 }
 
 #[test]
 fn experiment_flags_groups_that_lack_a_precaution() {
-    for control in controls::incentives(&options(8)).unwrap() {
+    let all = controls::incentives(&options(8)).unwrap();
+    // Without listings MQ-5 should pay at n = 3f+4. It costs here: the shirked member's repetitions
+    // and its own proposals do the harm. The full report says so too.
+    let (mq_5, others): (Vec<_>, Vec<_>) =
+        all.iter().partition(|control| control.name.contains("MQ-5"));
+    assert_eq!((mq_5.len(), others.is_empty()), (1, false));
+    for control in others {
         assert!(control.flagged, "{}: {}", control.name, control.seen);
     }
 }
