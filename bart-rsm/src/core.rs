@@ -92,6 +92,7 @@ pub struct Core {
     pub(crate) dirty_insts: BTreeSet<Instance>,
     pub(crate) dirty_peers: SlotSet,
     /// For simulations of faulty members only.
+    #[cfg_attr(not(feature = "broken-rules"), allow(dead_code))]
     pub(crate) tamper: crate::tamper::Tamper,
 }
 

@@ -4,11 +4,13 @@
 
 use crate::core::Core;
 use crate::proposal::Proposal;
+#[cfg(feature = "broken-rules")]
 use std::sync::Arc;
 use types::{Encode, Instance};
 
 /// Makes the bytes to propose from what an honest sender would propose; none to propose that. The
 /// same for the same arguments, as everything in a core.
+#[cfg(feature = "broken-rules")]
 pub type Compose = Arc<dyn Fn(Instance, &Proposal) -> Option<Vec<u8>> + Send + Sync>;
 
 /// What alters the proposals of an engine, if anything does.
