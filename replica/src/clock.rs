@@ -6,7 +6,7 @@ use types::{Millis, Stamp};
 /// Both clocks: a monotonic one that starts with the daemon, and the wall clock.
 ///
 /// The wall clock is checked against the machine's clock that also runs while it sleeps: after a jump
-/// of more than [`JUMP_MAX_MS`] (a wrong time server, a hand that slipped) the time goes on as if there had
+/// of more than `JUMP_MAX_MS` (a wrong time server, a hand that slipped) the time goes on as if there had
 /// been none until the daemon is started again. One stamp from the far future would otherwise bind this
 /// member for ever, and a jump would end leases that it must keep.
 #[derive(Debug, Clone, Copy)]

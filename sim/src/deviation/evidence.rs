@@ -1,6 +1,6 @@
 //! What the rational member signed in a run, and whether it convicts it.
 //!
-//! Guarantees: a run counts as proven only if [`pom::verify`](bart_rsm::pom::verify) says so; what is
+//! Guarantees: a run counts as proven only if [`bart_rsm::pom::verify`] says so; what is
 //! looked for is what the strategies of `rows` can be convicted of: TR4, TR5, TR6, TR7, TR11.
 
 use bart_rsm::message::*;

@@ -2,7 +2,7 @@
 //! list of deviations that forgot one (specification 10.3).
 //!
 //! Guarantees: it learns on some samples and is judged on others. It is small on purpose; that it finds
-//! the negative controls is a test. Bounds: [`PULLS`] runs in each of [`STAGES`] stages.
+//! the negative controls is a test. Bounds: `PULLS` runs in each of `STAGES` stages.
 
 use super::alter;
 use super::experiment::{Finding, Ground, Options};
