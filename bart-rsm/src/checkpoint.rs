@@ -53,6 +53,8 @@ impl CheckpointTable {
         live: &[Slot],
         f: usize,
     ) {
+        let slots = live.iter().map(|slot| usize::from(slot.0) + 1).max().unwrap_or(0);
+        self.published.resize(slots.max(self.published.len()), Checkpoint::default());
         let Some(proposal) = decided else { return };
         let (inst, digest) = proposal.checkpoint;
         let Some(entry) = self.published.get_mut(usize::from(sender.0)) else { return };

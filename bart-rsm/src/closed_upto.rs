@@ -39,6 +39,9 @@ impl ClosedTable {
         decided: Option<&Proposal>,
         live: &[Slot],
     ) {
+        // A member that was admitted later has closed nothing yet.
+        let slots = live.iter().map(|slot| usize::from(slot.0) + 1).max().unwrap_or(0);
+        self.published.resize(slots.max(self.published.len()), Instance(0));
         if let Some(proposal) = decided
             && let Some(published) = self.published.get_mut(usize::from(sender.0))
         {
@@ -97,6 +100,19 @@ mod tests {
         table.apply(Instance(13), Slot(0), None, &live[..2]);
         assert_eq!(table.horizon(), Instance(8), "a slot that is not live does not count");
         table.apply(Instance(14), Slot(0), None, &live);
+        assert_eq!(table.horizon(), Instance(8));
+    }
+
+    #[test]
+    fn horizon_waits_for_a_member_that_was_admitted_later() {
+        let mut table = ClosedTable::new(2);
+        told(&mut table, 9, 0, 4, &[Slot(0), Slot(1)]);
+        told(&mut table, 10, 1, 4, &[Slot(0), Slot(1)]);
+        let live: Vec<_> = (0..3).map(Slot).collect();
+        told(&mut table, 11, 0, 9, &live);
+        told(&mut table, 12, 1, 9, &live);
+        assert_eq!(table.horizon(), Instance(4));
+        told(&mut table, 13, 2, 8, &live);
         assert_eq!(table.horizon(), Instance(8));
     }
 
