@@ -35,7 +35,7 @@ pub fn from_bench(text: &str) -> Result<(Figure, Vec<String>), String> {
             continue;
         }
         let number = |key: &str| value[key].as_f64();
-        let machine = value["machine"].as_str().unwrap_or("pib").to_owned();
+        let machine = value["engine"].as_str().unwrap_or("pib").to_owned();
         if let (Some(n), Some(p50)) = (number("nodes"), number("instance_p50_ms")) {
             rows.push((machine, n, p50, number("instance_p99_ms").unwrap_or(p50)));
         }
@@ -77,7 +77,7 @@ mod tests {
     fn bench_lines_become_one_series_a_machine() {
         let line = |machine: &str, n: u16, ms: f64| {
             format!(
-                "{{\"message_type\":\"bench_result\",\"machine\":\"{machine}\",\"nodes\":{n},\"instance_p50_ms\":{ms}}}\n"
+                "{{\"message_type\":\"bench_result\",\"engine\":\"{machine}\",\"nodes\":{n},\"instance_p50_ms\":{ms}}}\n"
             )
         };
         let text = format!(
