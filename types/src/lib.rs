@@ -15,6 +15,7 @@ pub mod codec;
 pub mod hash;
 pub mod ids;
 pub mod limits;
+pub mod proof;
 pub mod quorum;
 pub mod roster;
 pub mod sign;
@@ -22,6 +23,7 @@ pub mod sign;
 pub use codec::{Decode, DecodeError, Encode, Reader, Writer};
 pub use hash::{Hash, KeyedHash};
 pub use ids::{Epoch, GroupId, Ident, Instance, Millis, Size, Slot, Stamp, Turn};
+pub use proof::{Envelope, EnvelopeError, Family};
 pub use quorum::{Mode, Quorum, QuorumError};
 pub use roster::{Member, Roster, RosterError, Standing};
 pub use sign::{

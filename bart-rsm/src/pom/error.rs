@@ -1,22 +1,13 @@
 //! Why a file convicts nobody.
 
-use types::{DecodeError, Epoch, GroupId, Ident, Kind, Slot};
+use types::{DecodeError, EnvelopeError, Epoch, GroupId, Ident, Kind, Slot};
 
 /// Why a file is no proof against anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PomError {
-    /// Another kind of file.
-    #[error("this is no proof of misbehavior: it does not start with `PIBPOM`")]
-    OtherFile,
-    /// Made by another version of the program.
-    #[error("the proof has form {0}, this program reads form {form}", form = super::form::FORM)]
-    Form(u8),
-    /// Longer than any proof.
-    #[error("the file has {len} bytes, more than any proof ({max})", max = super::POM_LEN_MAX)]
-    TooLong {
-        /// Its length.
-        len: usize,
-    },
+    /// Another file, another form, or longer than any proof.
+    #[error(transparent)]
+    Envelope(EnvelopeError),
     /// Its bytes are not the encoding of a proof.
     #[error("the proof is damaged: {0}")]
     Damaged(#[from] DecodeError),
@@ -67,4 +58,13 @@ pub enum PomError {
     /// The objects are not in the one order or form in which they count.
     #[error("the proof is not in canonical form: {0}")]
     NotCanonical(&'static str),
+}
+
+impl From<EnvelopeError> for PomError {
+    fn from(error: EnvelopeError) -> Self {
+        match error {
+            EnvelopeError::Damaged(error) => Self::Damaged(error),
+            other => Self::Envelope(other),
+        }
+    }
 }

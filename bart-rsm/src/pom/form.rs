@@ -1,21 +1,10 @@
-//! The file of a proof: canonical, versioned, pinned (specification 8.1).
-//!
-//! | bytes | |
-//! | --- | --- |
-//! | 6 | `PIBPOM` |
-//! | 1 | form, 1 |
-//! | 32 | group id |
-//! | 4, 2, 2 | epoch, slot and linked identity of the accused, little-endian |
-//! | 1 | kind: 1 to 11 |
-//! | rest | the objects, as the kind demands |
+//! The file of a proof: [`types::Envelope`], the kind's code (1 to 11), and the objects in canonical
+//! form (specification 8.1).
 
 use super::{Evidence, Pair, Pom, PomError, PomKind};
 use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_MAX};
-use types::{Decode, DecodeError, Encode, GroupId, Reader, Writer};
+use types::{Decode, DecodeError, Encode, Envelope, Reader, Writer};
 
-const MAGIC: &[u8; 6] = b"PIBPOM";
-/// Version of the file's form.
-pub(super) const FORM: u8 = 1;
 /// Bytes of the longest proof: two proposals and a certificate.
 pub const POM_LEN_MAX: usize = 2 * PROPOSAL_LEN_MAX + MESSAGE_OVERHEAD_MAX;
 
@@ -80,32 +69,19 @@ impl Decode for Evidence {
 
 impl Encode for Pom {
     fn encode(&self, out: &mut Writer) {
-        out.raw(MAGIC);
-        out.u8(FORM);
-        out.put(&self.group);
-        out.put(&self.epoch);
-        out.put(&self.accused);
-        out.put(&self.ident);
-        out.put(&self.evidence);
+        let Self { group, epoch, accused, ident, ref evidence } = *self;
+        out.put(&Envelope { group, epoch, accused, ident });
+        out.put(evidence);
     }
 }
 
 impl Pom {
     /// Reads a file. Nothing in it is believed before [`super::verify`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, PomError> {
-        if bytes.len() > POM_LEN_MAX {
-            return Err(PomError::TooLong { len: bytes.len() });
-        }
-        let Some(rest) = bytes.strip_prefix(MAGIC) else { return Err(PomError::OtherFile) };
-        let mut input = Reader::new(rest);
-        match input.u8()? {
-            FORM => {}
-            other => return Err(PomError::Form(other)),
-        }
-        let group: GroupId = input.get()?;
-        let (epoch, accused, ident) = (input.get()?, input.get()?, input.get()?);
+        let (envelope, mut input) = Envelope::read(bytes, POM_LEN_MAX)?;
         let evidence = input.get()?;
         input.finish()?;
+        let Envelope { group, epoch, accused, ident } = envelope;
         Ok(Self { group, epoch, accused, ident, evidence })
     }
 }

@@ -60,13 +60,16 @@ fn file_cut_or_extended_convicts_nobody() {
 #[test]
 fn other_files_are_named() {
     let bytes = all()[0].1.to_bytes();
-    assert_eq!(Pom::from_bytes(b"hello"), Err(PomError::OtherFile));
-    assert_eq!(Pom::from_bytes(b""), Err(PomError::OtherFile));
+    assert_eq!(Pom::from_bytes(b"hello"), Err(EnvelopeError::OtherFile.into()));
+    assert_eq!(Pom::from_bytes(b""), Err(EnvelopeError::OtherFile.into()));
     let mut newer = bytes.clone();
     newer[6] = 2;
-    assert_eq!(Pom::from_bytes(&newer), Err(PomError::Form(2)));
+    assert_eq!(Pom::from_bytes(&newer), Err(EnvelopeError::Form(2).into()));
     let long = vec![b'P'; POM_LEN_MAX + 1];
-    assert_eq!(Pom::from_bytes(&long), Err(PomError::TooLong { len: long.len() }));
+    assert_eq!(
+        Pom::from_bytes(&long),
+        Err(EnvelopeError::TooLong { len: long.len(), max: POM_LEN_MAX }.into())
+    );
     let mut kind = bytes.clone();
     kind[6 + 1 + 32 + 4 + 2 + 2] = 12;
     let damaged = DecodeError::Malformed("kind of proof");
