@@ -4,6 +4,7 @@ use crate::actor::{Actor, Outbound};
 use crate::api;
 use crate::error::NodeError;
 use crate::objects::{Objects, ObjectsConfig};
+use crate::proofs::{self, Judge, rules};
 use crate::rsm::{Rsm, Witnesses};
 use crate::store::bodies::Bodies;
 use crate::store::cache::ObjectCache;
@@ -12,7 +13,6 @@ use crate::store::promises::Promises;
 use crate::storer::StorerService;
 use crate::upkeep;
 use crate::wire::{MemberStatus, ProofEntry, Status, WitnessStatus};
-use bart_rsm::pom::Pom;
 use net::{Listen, Net, NetConfig, Peer};
 use policy::{MemberConfig, Ticket};
 use replica::Clock;
@@ -213,18 +213,14 @@ fn rsm_config(ticket: &Ticket, slot: Slot, roster: Arc<types::Roster>) -> bart_r
     }
 }
 
-fn rules(ticket: &Ticket) -> pib::Rules {
-    let storage = ticket.genesis().policy().storage();
-    pib::Rules {
-        lease_ms: storage.lease_ms,
-        skew_ms: storage.skew_ms,
-        // Each member gives as much as it may use (paper section 7).
-        contribution_bytes: storage.quota_bytes,
-    }
-}
-
 fn storer_config(ticket: &Ticket, slot: Slot, key: SecretKey) -> pib::StorerConfig {
-    pib::StorerConfig { group: ticket.gid(), slot, ident: IDENTITY, key, rules: rules(ticket) }
+    pib::StorerConfig {
+        group: ticket.gid(),
+        slot,
+        ident: IDENTITY,
+        key,
+        rules: rules(ticket.genesis()),
+    }
 }
 
 fn owner_config(ticket: &Ticket, slot: Slot, secrets: pib::Secrets) -> pib::OwnerConfig {
@@ -237,7 +233,7 @@ fn owner_config(ticket: &Ticket, slot: Slot, secrets: pib::Secrets) -> pib::Owne
         quota_bytes: ticket.genesis().policy().storage().quota_bytes,
         x: sizes.chunks,
         f: sizes.f(),
-        rules: rules(ticket),
+        rules: rules(ticket.genesis()),
     }
 }
 
@@ -256,20 +252,18 @@ impl Daemon {
     pub fn proofs(&self) -> Result<Vec<ProofEntry>, NodeError> {
         let genesis = self.ticket.genesis();
         let proofs = self.promises.proofs()?;
-        let mut judge = bart_rsm::pom::Judge::new(genesis.roster());
+        let mut judge = Judge::new(genesis);
         let entries = proofs.iter().filter_map(|bytes| {
-            let pom = Pom::from_bytes(bytes).ok()?;
-            let conviction = judge.verify(&pom).ok()?;
-            let member = genesis.members().get(usize::from(pom.accused.0))?;
+            let verdict = judge.judge(bytes).ok()?;
             Some(ProofEntry {
-                id: pom.digest().to_hex(),
-                kind: pom.kind().to_string(),
-                member: member.name.clone(),
-                slot: pom.accused.0,
-                identity: pom.ident.0,
-                instance: conviction.inst.0,
-                turn: conviction.turn.0,
-                rule: conviction.rule.to_owned(),
+                id: verdict.id.to_hex(),
+                kind: format!("{} {}", verdict.row, verdict.name),
+                member: judge.name(verdict.accused)?.to_owned(),
+                slot: verdict.accused.0,
+                identity: verdict.ident.0,
+                instance: verdict.place.map(|place| place.inst.0),
+                turn: verdict.place.map(|place| place.turn.0),
+                rule: verdict.rule.to_owned(),
                 bytes: bytes.len() as u64,
             })
         });
@@ -278,8 +272,8 @@ impl Daemon {
 
     /// The file of a kept proof.
     pub fn proof(&self, id: Hash) -> Result<Option<Vec<u8>>, NodeError> {
-        let mut proofs = self.promises.proofs()?.into_iter();
-        Ok(proofs.find(|bytes| Pom::from_bytes(bytes).is_ok_and(|pom| pom.digest() == id)))
+        let mut kept = self.promises.proofs()?.into_iter();
+        Ok(kept.find(|bytes| proofs::id(bytes) == id))
     }
 
     /// Begins a clean stop.

@@ -8,6 +8,7 @@
 //! | `objects` | stores and fetches this member's own objects |
 //! | `upkeep` | what happens by the clock: renewals, tombstones, expired chunks |
 //! | `store` | promises (redb), chunk bodies (files), what can be rebuilt (sled) |
+//! | [`proofs`] | judges proofs of misbehavior of every family |
 //! | `actor` | a member that lies, for demonstrations |
 //! | `api`, [`client`], [`wire`] | the local API: server, client, and the JSON they share |
 //!
@@ -21,6 +22,7 @@ pub mod client;
 pub mod daemon;
 mod error;
 mod objects;
+pub mod proofs;
 mod rsm;
 mod store;
 mod storer;

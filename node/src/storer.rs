@@ -33,7 +33,7 @@ pub struct StorerService {
     bodies: Bodies,
     clock: Clock,
     faults: AtomicU64,
-    skew_ms: u64,
+    rules: pib::Rules,
     work: Semaphore,
 }
 
@@ -49,7 +49,7 @@ impl StorerService {
         let damaged = |detail: String| NodeError::Record { what: "the StoreList", detail };
         let mut records = Vec::new();
         promises.scan(Table::Held, |key, value| records.push((key.to_vec(), value.to_vec())))?;
-        let skew_ms = config.rules.skew_ms;
+        let rules = config.rules;
         let storer = Storer::restore(config, records).map_err(|e| damaged(e.to_string()))?;
         let promised: BTreeSet<String> = storer.files().map(|file| file.to_string()).collect();
         match bodies.sweep(&promised) {
@@ -64,7 +64,7 @@ impl StorerService {
             bodies,
             clock,
             faults: AtomicU64::new(0),
-            skew_ms,
+            rules,
             work: Semaphore::new(WORK_MAX),
         }))
     }
@@ -98,7 +98,7 @@ impl StorerService {
     pub async fn expire(&self, group_time: Stamp) -> Result<(), NodeError> {
         let (files, ticket) = {
             let mut storer = self.lock();
-            let now = self.clock.wall().min(Stamp(group_time.0.saturating_add(self.skew_ms)));
+            let now = self.clock.wall().min(Stamp(group_time.0.saturating_add(self.rules.skew_ms)));
             let (records, files) = storer.expire(now);
             (files, self.enqueue(records))
         };
@@ -194,7 +194,7 @@ impl StorerService {
         let StorerStep { action, remove, evidence, .. } = step;
         self.remove(remove).await;
         if let Some(evidence) = evidence {
-            self.promises.keep_evidence(&evidence).await?;
+            self.promises.keep_evidence(&self.roster, &self.rules, *evidence).await?;
         }
         let response = match action {
             Action::Answer(response) => response,

@@ -113,10 +113,10 @@ pub struct ProofEntry {
     pub slot: u16,
     /// Which of its linked identities signed.
     pub identity: u16,
-    /// Where in the log.
-    pub instance: u64,
+    /// Where in the log; absent for statements outside it.
+    pub instance: Option<u64>,
     /// In which turn.
-    pub turn: u32,
+    pub turn: Option<u32>,
     /// The rule that it broke.
     pub rule: String,
     /// Length of the file.

@@ -87,6 +87,7 @@ fn check_reject(
     not_from_the_future(rules, reject.payload.stamp, now)?;
     Ok(match reject_is_valid(rules, roster, &reject) {
         Ok(()) => Outcome::Refused(reject),
+        Err(RejectFlaw::UnknownSigner) => return Err(Fault::Unverifiable),
         Err(_) => Outcome::Evidence(Box::new(bad_reject(&reject))),
     })
 }
@@ -100,6 +101,10 @@ pub enum RejectFlaw {
     /// A cited or refused StoreInfo does not verify.
     #[error("a cited statement does not verify")]
     Forged,
+    /// A cited or refused StoreInfo is from a member that this roster does not know. That proves
+    /// nothing: it may have been admitted since.
+    #[error("a cited statement is from a member that the roster does not know")]
+    UnknownSigner,
     /// A cited StoreInfo names another storer.
     #[error("a cited statement names another storer")]
     OtherStorer,
@@ -123,6 +128,24 @@ pub enum RejectFlaw {
     NotBad,
 }
 
+impl RejectFlaw {
+    /// The rule that was broken.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotAddressed => "a storer refuses only what is addressed to it",
+            Self::UnknownSigner => "a storer cites only members of its group",
+            Self::Forged => "a storer refuses and cites only genuine statements",
+            Self::OtherStorer => "a proof of fullness cites only what the storer itself holds",
+            Self::SelfOwned => "a storer's own statements fill nothing",
+            Self::Tombstone => "a withdrawn chunk fills nothing",
+            Self::Superseded => "a chunk is counted once",
+            Self::LeaseOver => "a chunk whose lease is over fills nothing",
+            Self::NotFull => "a storer refuses only what does not fit into what it contributes",
+            Self::NotBad => "a body that has the right digest is no reason to refuse",
+        }
+    }
+}
+
 /// The rules of 7.2, for whoever holds the reject and the roster.
 pub fn reject_is_valid(
     rules: &Rules,
@@ -133,9 +156,7 @@ pub fn reject_is_valid(
     if info.payload.storer != reject.header.slot {
         return Err(RejectFlaw::NotAddressed);
     }
-    if Unverified::new(info.clone()).verify_outside_log(roster).is_err() {
-        return Err(RejectFlaw::Forged);
-    }
+    genuine(roster, info)?;
     match reason {
         RejectReason::BadRequest { body } => match info.payload.op {
             Op::Put if *body != info.payload.hash => Ok(()),
@@ -183,13 +204,16 @@ fn cited_bytes(
         }
         bytes += u128::from(info.payload.size.0);
     }
-    let forged = |info: &&Signed<StoreInfo>| {
-        Unverified::new((*info).clone()).verify_outside_log(roster).is_err()
-    };
-    match proof.iter().find(forged) {
-        Some(_) => Err(RejectFlaw::Forged),
-        None => Ok(bytes),
+    proof.iter().try_for_each(|info| genuine(roster, info))?;
+    Ok(bytes)
+}
+
+fn genuine(roster: &Roster, info: &Signed<StoreInfo>) -> Result<(), RejectFlaw> {
+    if roster.identity_key(info.header.slot, info.header.ident).is_none() {
+        return Err(RejectFlaw::UnknownSigner);
     }
+    let verified = Unverified::new(info.clone()).verify_outside_log(roster);
+    verified.map(|_| ()).map_err(|_| RejectFlaw::Forged)
 }
 
 /// PB3.
@@ -287,7 +311,7 @@ fn check_confirm(
     answers_for(receipt, confirm.header.slot, confirm.payload.receipt)?;
     not_from_the_future(rules, confirm.payload.stamp, now)?;
     let info = &receipt.payload.info.payload;
-    if (confirm.payload.hash, confirm.payload.size) != (info.hash, info.size) {
+    if confirms_another(&confirm, receipt) {
         return Ok(Outcome::Evidence(Box::new(Evidence {
             kind: EvidenceKind::WrongChunk,
             accused: confirm.header.slot,
@@ -315,18 +339,7 @@ fn check_deny(
     let deny = deny.verify_outside_log(roster)?;
     answers_for(receipt, deny.header.slot, deny.payload.receipt)?;
     not_from_the_future(rules, deny.payload.stamp, now)?;
-    let info = &receipt.payload.info;
-    let valid = match &deny.payload.reason {
-        DenyReason::Expired => rules.is_over(info.payload.stamp, deny.payload.stamp),
-        DenyReason::Superseded(newer) => {
-            supersedes(newer, info)
-                && Unverified::new((**newer).clone()).verify_outside_log(roster).is_ok()
-        }
-        DenyReason::Recovering { .. } | DenyReason::NotClaimed { .. } => {
-            return Err(Fault::Unverifiable);
-        }
-    };
-    if valid {
+    if deny_is_valid(rules, roster, &deny, receipt)? {
         return Ok(Outcome::Refused(deny));
     }
     Ok(Outcome::Evidence(Box::new(Evidence {
@@ -335,6 +348,31 @@ fn check_deny(
         ident: deny.header.ident,
         objects: vec![Statement::Deny((*deny).clone()), Statement::Receipt((**receipt).clone())],
     })))
+}
+
+/// PB1: whether a confirm core names another chunk than the receipt that it speaks about.
+pub(crate) fn confirms_another(
+    confirm: &Signed<RetrieveConfirm>,
+    receipt: &Verified<Signed<Receipt>>,
+) -> bool {
+    let info = &receipt.payload.info.payload;
+    (confirm.payload.hash, confirm.payload.size) != (info.hash, info.size)
+}
+
+/// PB2: whether a deny of this receipt gives a valid reason; an error if that is not in the objects.
+pub(crate) fn deny_is_valid(
+    rules: &Rules,
+    roster: &Roster,
+    deny: &Signed<RetrieveDeny>,
+    receipt: &Verified<Signed<Receipt>>,
+) -> Result<bool, Fault> {
+    let info = &receipt.payload.info;
+    match &deny.payload.reason {
+        DenyReason::Expired => Ok(rules.is_over(info.payload.stamp, deny.payload.stamp)),
+        DenyReason::Superseded(newer) => Ok(supersedes(newer, info)
+            && Unverified::new((**newer).clone()).verify_outside_log(roster).is_ok()),
+        DenyReason::Recovering { .. } | DenyReason::NotClaimed { .. } => Err(Fault::Unverifiable),
+    }
 }
 
 /// The storer line of the receipt speaks about this receipt.

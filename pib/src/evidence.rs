@@ -1,5 +1,6 @@
-//! Evidence: signed statements that convict their signer (specification 8.2). Adjudication, with
-//! its effects on the roster, belongs to the state machine and is not here.
+//! Evidence: signed statements that convict their signer (specification 8.2), as a checker finds them.
+//! The file that anybody can verify is in [`crate::pom`]; adjudication, with its effects on the roster,
+//! belongs to the state machine.
 
 use crate::objects::{Receipt, RetrieveConfirm, RetrieveDeny, StoreInfo, StoreReject};
 use types::{Decode, DecodeError, Encode, Ident, Reader, Signed, Slot, Writer};
@@ -35,6 +36,19 @@ pub enum Statement {
     Deny(Signed<RetrieveDeny>),
 }
 
+impl Statement {
+    /// The place of its kind in the order in which exhibits stand.
+    pub fn place(&self) -> u8 {
+        match self {
+            Self::Info(_) => 0,
+            Self::Receipt(_) => 1,
+            Self::Reject(_) => 2,
+            Self::Confirm(_) => 3,
+            Self::Deny(_) => 4,
+        }
+    }
+}
+
 /// Whom the objects convict, and of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -53,27 +67,13 @@ pub const EVIDENCE_OBJECTS_MAX: usize = 4;
 
 impl Encode for Statement {
     fn encode(&self, out: &mut Writer) {
+        out.u8(self.place());
         match self {
-            Self::Info(info) => {
-                out.u8(0);
-                out.put(info);
-            }
-            Self::Receipt(receipt) => {
-                out.u8(1);
-                out.put(receipt);
-            }
-            Self::Reject(reject) => {
-                out.u8(2);
-                out.put(reject);
-            }
-            Self::Confirm(confirm) => {
-                out.u8(3);
-                out.put(confirm);
-            }
-            Self::Deny(deny) => {
-                out.u8(4);
-                out.put(deny);
-            }
+            Self::Info(info) => out.put(info),
+            Self::Receipt(receipt) => out.put(receipt),
+            Self::Reject(reject) => out.put(reject),
+            Self::Confirm(confirm) => out.put(confirm),
+            Self::Deny(deny) => out.put(deny),
         }
     }
 }
@@ -87,34 +87,6 @@ impl Decode for Statement {
             3 => Self::Confirm(input.get()?),
             4 => Self::Deny(input.get()?),
             _ => return Err(DecodeError::Malformed("kind of exhibit")),
-        })
-    }
-}
-
-impl Encode for Evidence {
-    fn encode(&self, out: &mut Writer) {
-        out.u8(self.kind as u8);
-        out.put(&self.accused);
-        out.put(&self.ident);
-        out.list(&self.objects);
-    }
-}
-
-impl Decode for Evidence {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let kind = match input.u8()? {
-            1 => EvidenceKind::WrongChunk,
-            2 => EvidenceKind::BadDeny,
-            3 => EvidenceKind::BadReject,
-            4 => EvidenceKind::AcceptAndReject,
-            9 => EvidenceKind::StampReuse,
-            _ => return Err(DecodeError::Malformed("kind of evidence")),
-        };
-        Ok(Self {
-            kind,
-            accused: input.get()?,
-            ident: input.get()?,
-            objects: input.list("exhibits", EVIDENCE_OBJECTS_MAX)?,
         })
     }
 }

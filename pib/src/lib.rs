@@ -41,6 +41,7 @@ pub mod keys;
 pub mod label;
 pub mod objects;
 pub mod owner;
+pub mod pom;
 pub mod record;
 pub mod rsm;
 pub mod rules;
@@ -62,6 +63,7 @@ pub use owner::{
     Applied, Candidate, ChunkRef, ChunkSet, Errand, ErrandStep, Owner, OwnerConfig, OwnerStep,
     PutPlan, Standing, Target, Totals,
 };
+pub use pom::{Conviction, Pom, PomError};
 pub use record::Record;
 pub use rsm::{Command, State, Witness};
 pub use rules::Rules;

@@ -4,6 +4,7 @@
 use crate::chunk::{ChunkId, ObjectKey, ObjectKind};
 use crate::evidence::{Evidence, EvidenceKind, Statement};
 use crate::objects::*;
+use crate::pom::Pom;
 use crate::rsm::{Command, State, Witness};
 use crate::testing::{Disk, RULES, candidates, owner_config, roster, secrets, sign, storer_config};
 use crate::{Maker, Owner, Storer};
@@ -63,7 +64,7 @@ fn signed_forms_are_pinned() {
         ("superseded", deny(DenyReason::Superseded(Box::new(info.clone()))).to_bytes()),
         ("recovering", deny(DenyReason::Recovering { activation: Instance(3) }).to_bytes()),
         ("not claimed", deny(DenyReason::NotClaimed { reply: Hash([2; 32]) }).to_bytes()),
-        ("evidence", evidence.to_bytes()),
+        ("proof", Pom::new(crate::testing::group(), evidence).to_bytes()),
     ];
     check(&forms, SIGNED);
 }
@@ -144,7 +145,7 @@ const SIGNED: &[&str] = &[
     "superseded 294 3520aaaf27108b5c",
     "recovering 134 980fd640ffc8ea11",
     "not claimed 158 c834219a407a5a71",
-    "evidence 706 60af60e674d99cdc",
+    "proof 749 2d7c40ba5e9fd4e8",
 ];
 const STORED: &[&str] = &[
     "record 10 83601f056833dd75",

@@ -4,8 +4,8 @@
 use crate::error::{CliError, Code, io};
 use crate::files;
 use crate::session::Context;
-use bart_rsm::pom::{Conviction, POM_LEN_MAX, Pom};
 use clap::{Args, Subcommand};
+use node::proofs::{Judge, PROOF_LEN_MAX, Verdict};
 use node::wire::ProofEntry;
 use policy::RosterFile;
 use std::io::Read as _;
@@ -73,7 +73,7 @@ fn not_proven(message: impl std::fmt::Display) -> CliError {
 fn read_proof(path: &Path) -> Result<Vec<u8>, CliError> {
     let file = std::fs::File::open(path).map_err(|error| io("read", path, &error))?;
     let mut bytes = Vec::new();
-    let read = file.take(POM_LEN_MAX as u64 + 1).read_to_end(&mut bytes);
+    let read = file.take(PROOF_LEN_MAX as u64 + 1).read_to_end(&mut bytes);
     read.map_err(|error| io("read", path, &error))?;
     Ok(bytes)
 }
@@ -88,45 +88,48 @@ fn verify(context: &Context, flags: &Verify) -> Result<Code, CliError> {
         return Err(not_proven(format!("the roster is that of group {id}, not of {expected}")));
     }
     let bytes = read_proof(&flags.file)?;
-    let pom = Pom::from_bytes(&bytes).map_err(not_proven)?;
-    let conviction = bart_rsm::pom::verify(&pom, roster.roster()).map_err(not_proven)?;
-    let name = roster.name(conviction.accused).unwrap_or("?");
+    let mut judge = Judge::new(roster.genesis());
+    let verdict = judge.judge(&bytes).map_err(not_proven)?;
+    let name = judge.name(verdict.accused).unwrap_or("?");
     let out = context.output;
-    out.result(words(name, &conviction));
+    out.result(words(name, &verdict));
     out.say(match flags.group {
         Some(_) => format!("The roster is that of group {id}, as demanded."),
         None => format!(
             "The roster says that it is of group {id}: compare that with what you know of the group, or use --group."
         ),
     });
-    out.json(&json("pom_verdict", name, &id, &conviction));
+    out.json(&json("pom_verdict", name, &id, &verdict));
     Ok(Code::Done)
 }
 
 /// Who did what, in words.
-fn words(name: &str, conviction: &Conviction) -> String {
-    let Conviction { kind, accused, ident, inst, turn, rule, epoch } = conviction;
+fn words(name: &str, verdict: &Verdict) -> String {
+    let Verdict { row, name: kind, words, rule, accused, ident, place, .. } = verdict;
+    let place = place.map_or_else(
+        || "outside the log".to_owned(),
+        |place| format!("{}, {}, {}", place.inst, place.turn, place.epoch),
+    );
     format!(
-        "PROVEN: `{name}` ({accused}, {ident}) {}.\n\
+        "PROVEN: `{name}` ({accused}, {ident}) {words}.\n\
          Rule: {rule}.\n\
-         Where: {inst}, {turn}, {epoch}. Kind: {kind}.",
-        kind.words()
+         Where: {place}. Kind: {row} {kind}."
     )
 }
 
-fn json(message_type: &str, name: &str, group: &str, conviction: &Conviction) -> serde_json::Value {
+fn json(message_type: &str, name: &str, group: &str, verdict: &Verdict) -> serde_json::Value {
     serde_json::json!({
         "message_type": message_type,
         "proven": true,
-        "kind": format!("TR{}", conviction.kind as u8),
-        "kind_name": conviction.kind.name(),
+        "kind": verdict.row,
+        "kind_name": verdict.name,
         "member": name,
-        "slot": conviction.accused.0,
-        "identity": conviction.ident.0,
-        "epoch": conviction.epoch.0,
-        "instance": conviction.inst.0,
-        "turn": conviction.turn.0,
-        "rule": conviction.rule,
+        "slot": verdict.accused.0,
+        "identity": verdict.ident.0,
+        "epoch": verdict.place.map(|place| place.epoch.0),
+        "instance": verdict.place.map(|place| place.inst.0),
+        "turn": verdict.place.map(|place| place.turn.0),
+        "rule": verdict.rule,
         "group_id": group,
     })
 }
@@ -145,7 +148,8 @@ fn list(context: &Context) -> Result<Code, CliError> {
     for proof in &proofs {
         let ProofEntry { id, kind, member, slot, instance, .. } = proof;
         let short = id.get(..12).unwrap_or(id);
-        out.result(format!("{short}  {member} (slot {slot})  {kind}  instance {instance}"));
+        let place = instance.map(|instance| format!("  instance {instance}")).unwrap_or_default();
+        out.result(format!("{short}  {member} (slot {slot})  {kind}{place}"));
     }
     out.json(&serde_json::json!({"message_type": "poms", "proofs": proofs}));
     Ok(Code::Done)
@@ -172,12 +176,12 @@ fn fetch(context: &Context, id: &str) -> Result<Vec<u8>, CliError> {
 fn show(context: &Context, flags: &Show) -> Result<Code, CliError> {
     let bytes = fetch(context, &flags.id)?;
     let roster = RosterFile::new(context.ticket()?.genesis().clone());
-    let pom = Pom::from_bytes(&bytes).map_err(not_proven)?;
-    let conviction = bart_rsm::pom::verify(&pom, roster.roster()).map_err(not_proven)?;
-    let name = roster.name(conviction.accused).unwrap_or("?");
-    context.output.result(words(name, &conviction));
+    let mut judge = Judge::new(roster.genesis());
+    let verdict = judge.judge(&bytes).map_err(not_proven)?;
+    let name = judge.name(verdict.accused).unwrap_or("?");
+    context.output.result(words(name, &verdict));
     let id = roster.genesis().gid().0.to_hex();
-    context.output.json(&json("pom", name, &id, &conviction));
+    context.output.json(&json("pom", name, &id, &verdict));
     Ok(Code::Done)
 }
 

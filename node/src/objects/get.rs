@@ -172,7 +172,7 @@ impl Objects {
             Outcome::Refused(deny) => Err(format!("refused: {:?}", deny.payload.reason)),
             Outcome::Evidence(evidence) => {
                 self.bad_chunk(chunk.slot, chunk.name, "its signed answer contradicts its receipt");
-                self.promises.keep_evidence(&evidence).await?;
+                self.promises.keep_evidence(&self.roster, &self.rules, *evidence).await?;
                 Err("broke its promise, signed".into())
             }
             Outcome::NoAnswer(fault) => {

@@ -302,7 +302,7 @@ impl Objects {
                 Answer::Failed(fault.to_string())
             }
             Applied::Evidence(evidence) => {
-                self.promises.keep_evidence(&evidence).await?;
+                self.promises.keep_evidence(&self.roster, &self.rules, *evidence).await?;
                 Answer::Failed("broke the rules".into())
             }
             Applied::Contradiction { record, later } => {
@@ -310,7 +310,7 @@ impl Objects {
                 let evidence =
                     earlier.and_then(|earlier| pib::owner::contradiction(&earlier, &later));
                 if let Some(evidence) = evidence {
-                    self.promises.keep_evidence(&evidence).await?;
+                    self.promises.keep_evidence(&self.roster, &self.rules, evidence).await?;
                 }
                 Answer::Failed("contradicted itself".into())
             }

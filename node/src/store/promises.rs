@@ -7,13 +7,14 @@
 //! one that was lost.
 
 use crate::error::NodeError;
+use crate::proofs::kept_key;
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, oneshot, watch};
-use types::{Encode, Hash};
+use types::{Encode, Roster};
 
 /// Which part of the state a record belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,15 +27,12 @@ pub enum Table {
     Own,
     /// StoreList: what this member holds for others.
     Held,
-    /// Signed storage objects that convict somebody, by digest.
-    Evidence,
-    /// Proofs of misbehavior of the state machine, by accused, kind and digest.
+    /// Proofs of misbehavior, by accused, kind and digest.
     Proofs,
 }
 
 impl Table {
-    const ALL: [Table; 6] =
-        [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Evidence, Table::Proofs];
+    const ALL: [Table; 5] = [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Proofs];
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
         TableDefinition::new(match self {
@@ -42,7 +40,6 @@ impl Table {
             Table::Applied => "applied",
             Table::Own => "own",
             Table::Held => "held",
-            Table::Evidence => "evidence",
             Table::Proofs => "proofs",
         })
     }
@@ -173,30 +170,37 @@ impl Promises {
         }
     }
 
-    /// Keeps signed objects that convict their signer until somebody can judge them.
-    pub async fn keep_evidence(&self, evidence: &pib::Evidence) -> Result<(), NodeError> {
-        tracing::error!(
-            accused = %evidence.accused,
-            kind = ?evidence.kind,
-            "a member signed something that breaks the rules; the evidence is kept"
-        );
-        let value = evidence.to_bytes();
-        let mut first = evidence.accused.0.to_be_bytes().to_vec();
-        first.push(evidence.kind as u8);
-        let last = [&first[..], &[255; 32]].concat();
+    /// Keeps a proof that a member broke the rules of storing, if it is one: only what convicts before
+    /// anybody with the roster is kept, and of one kind against one member a bounded number.
+    pub async fn keep_evidence(
+        &self,
+        roster: &Roster,
+        rules: &pib::Rules,
+        evidence: pib::Evidence,
+    ) -> Result<(), NodeError> {
+        let pom = pib::Pom::new(roster.group(), evidence);
+        let conviction = match pib::pom::verify(&pom, roster, rules) {
+            Ok(conviction) => conviction,
+            Err(why) => {
+                tracing::warn!(accused = %pom.evidence.accused, kind = %pom.kind(), %why, "an answer breaks the rules, but convicts nobody");
+                return Ok(());
+            }
+        };
+        tracing::error!(accused = %conviction.accused, proof = %conviction.kind, rule = conviction.rule, "a member is convicted by what it signed");
+        let key = kept_key(&pom);
+        let prefix = &key[..3];
+        let last = [prefix, &[255; 32]].concat();
         let mut known = 0;
-        self.scan_range(Table::Evidence, first.clone()..=last, |_, _| known += 1)?;
+        self.scan_range(Table::Proofs, prefix.to_vec()..=last, |_, _| known += 1)?;
         if known >= EVIDENCE_MAX {
             return Ok(());
         }
-        let key = [&first[..], Hash::tagged("evidence", &value).as_bytes()].concat();
-        self.commit(vec![Write { table: Table::Evidence, key, value: Some(value) }]).await
+        self.commit(vec![Write { table: Table::Proofs, key, value: Some(pom.to_bytes()) }]).await
     }
 
-    /// Pieces of evidence that are kept, proofs of misbehavior of the state machine included.
+    /// Proofs of misbehavior that are kept.
     pub fn evidence(&self) -> Result<u64, NodeError> {
         let mut count = 0;
-        self.scan(Table::Evidence, |_, _| count += 1)?;
         self.scan(Table::Proofs, |_, _| count += 1)?;
         Ok(count)
     }

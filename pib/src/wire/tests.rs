@@ -1,5 +1,4 @@
 use super::*;
-use crate::evidence::{Evidence, EvidenceKind, Statement};
 use crate::objects::{DenyReason, RejectReason};
 use crate::testing::sign;
 use proptest::prelude::*;
@@ -143,21 +142,6 @@ fn tombstone_with_content_and_oversized_chunk_are_malformed() {
     let at = |size| StoreInfo { size: Size(size), ..good }.to_bytes();
     assert!(StoreInfo::from_bytes(&at(CHUNK_LEN_MAX as u64)).is_ok());
     assert!(StoreInfo::from_bytes(&at(CHUNK_LEN_MAX as u64 + 1)).is_err());
-}
-
-#[test]
-fn evidence_survives_its_encoding() {
-    let objects = vec![
-        vec![Statement::Info(info(Op::Put)), Statement::Receipt(receipt())],
-        vec![Statement::Reject(rejects().remove(1)), Statement::Confirm(confirm())],
-        vec![Statement::Deny(denies().remove(1))],
-    ];
-    use EvidenceKind::*;
-    let kinds = [WrongChunk, BadDeny, BadReject, AcceptAndReject, StampReuse];
-    for (kind, objects) in kinds.into_iter().zip(objects.into_iter().cycle()) {
-        let evidence = Evidence { kind, accused: Slot(3), ident: types::Ident(1), objects };
-        assert_eq!(Evidence::from_bytes(&evidence.to_bytes()), Ok(evidence));
-    }
 }
 
 proptest! {
