@@ -104,6 +104,7 @@ pub async fn run(
         owner: owner_config(&config.ticket, slot, secrets),
         roster,
         patience: Duration::from_millis(config.config.limits.put_patience_ms),
+        possession_check_ms: config.config.limits.possession_check_ms,
         names: config.ticket.genesis().members().iter().map(|m| m.name.clone()).collect(),
         promises: promises.clone(),
         cache: ObjectCache::open(&config.data)?,
@@ -302,6 +303,7 @@ impl Daemon {
             .rsm
             .read(|app| app.0.latest(self.slot).copied())
             .map(|witness| WitnessStatus { objects: witness.objects, stamp_ms: witness.stamp.0 });
+        let possession = self.objects.possession();
         let link_faults: u64 = peers.iter().flat_map(|peer| peer.faults.values()).sum();
         Status {
             group: genesis.name().to_owned(),
@@ -328,6 +330,9 @@ impl Daemon {
             pid: std::process::id(),
             faults: self.rsm.faults() + self.storer.faults() + self.objects.faults() + link_faults,
             bad_chunks: self.objects.bad_chunks(),
+            possession_checks_passed: possession.passed,
+            possession_checks_failed: possession.failed,
+            chunks_mended: possession.mended,
             evidence: self.promises.evidence().unwrap_or_default(),
             bulk_bytes_sent: peers.iter().map(|peer| peer.bytes_out).sum(),
             bulk_bytes_received: peers.iter().map(|peer| peer.bytes_in).sum(),

@@ -229,15 +229,19 @@ impl StorerService {
         let RetrieveStep { reply, .. } = step;
         match reply {
             Reply::Answer(response) => Ok((response, Bytes::new())),
-            Reply::Read { file, hash, size, confirm } => {
+            Reply::Read { file, hash, size, part, confirm } => {
                 // Room for the answer first, so that memory is bounded by what the link takes.
-                let room = tokio::time::timeout(ROOM_MAX, responder.reserve(size.0 as usize));
+                let answer = match part {
+                    pib::Part::Whole => size.0 as usize,
+                    pib::Part::Slice { .. } => pib::slice::PROOF_LEN_MAX,
+                };
+                let room = tokio::time::timeout(ROOM_MAX, responder.reserve(answer));
                 if !matches!(room.await, Ok(Ok(()))) {
                     return Ok((Response::Unavailable(Unavailable::Busy), Bytes::new()));
                 }
                 let _place = self.place().await;
                 Ok(match self.read(file, hash, size).await? {
-                    Some(body) => (confirm, body),
+                    Some(body) => (confirm, blocking(move || part.of(body)).await?),
                     None => (Storer::on_body_unavailable(), Bytes::new()),
                 })
             }

@@ -1,5 +1,5 @@
-//! What happens by the clock: withdrawals delivered, leases renewed, expired chunks dropped,
-//! interrupted stores finished or given up.
+//! What happens by the clock: withdrawals delivered, leases renewed, possession checked, lost chunks placed
+//! again, expired chunks dropped, interrupted stores finished or given up.
 
 use crate::objects::Objects;
 use crate::rsm::Rsm;
@@ -28,7 +28,7 @@ pub async fn run(
             () = sleep(pause) => {}
             () = objects.until_removed() => {}
         }
-        pause = ROUND;
+        pause = ROUND.min(objects.check_mean());
         // A failure of the store of promises ends the daemon elsewhere; here it ends the round.
         if let Err(error) = round(&objects, &storer, &rsm).await {
             tracing::error!(%error, "upkeep stops until the next round");
@@ -43,6 +43,11 @@ async fn round(
 ) -> Result<(), crate::NodeError> {
     objects.deliver_withdrawals().await?;
     objects.renew().await?;
+    objects.check_possession().await?;
+    if objects.mend().await? > 0 {
+        // The former storer may be the only one that can take the chunk again.
+        objects.deliver_withdrawals().await?;
+    }
     objects.finish_interrupted().await?;
     objects.expire().await?;
     storer.expire(rsm.tau()).await

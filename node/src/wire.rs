@@ -54,6 +54,15 @@ pub struct Status {
     pub faults: u64,
     /// Distinct chunks that did not come back as their storer promised, by its own word or by ours.
     pub bad_chunks: u64,
+    /// Random slices of stored chunks that storers proved to have, since the daemon started.
+    #[serde(default)]
+    pub possession_checks_passed: u64,
+    /// Such checks that showed a chunk to be lost.
+    #[serde(default)]
+    pub possession_checks_failed: u64,
+    /// Chunks that a storer lost and that are, or are being, placed again.
+    #[serde(default)]
+    pub chunks_mended: u64,
     /// Pieces of signed evidence against members that are kept here.
     #[serde(default)]
     pub evidence: u64,

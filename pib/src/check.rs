@@ -10,10 +10,11 @@
 use crate::error::Fault;
 use crate::evidence::{Evidence, EvidenceKind, Statement};
 use crate::objects::{
-    DenyReason, Op, Receipt, RejectReason, RetrieveConfirm, RetrieveDeny, StoreInfo, StoreReject,
-    supersedes,
+    DenyReason, Op, Part, Receipt, RejectReason, RetrieveConfirm, RetrieveDeny, StoreInfo,
+    StoreReject, supersedes,
 };
 use crate::rules::Rules;
+use crate::slice;
 use crate::wire::Response;
 use bytes::Bytes;
 use std::collections::BTreeSet;
@@ -281,17 +282,21 @@ pub fn stamp_reuse(
     })
 }
 
-/// Checks the answer to a request for the chunk of `receipt`, with the body that came with it.
+/// Checks the answer to a request for the chunk of `receipt`, or a part of it, with the body that came
+/// with it. What is good is the chunk's body, or the slice without its path.
 pub fn check_retrieve(
     rules: &Rules,
     roster: &Roster,
     now: Stamp,
     receipt: &Verified<Signed<Receipt>>,
+    part: Part,
     response: Response,
     body: Bytes,
 ) -> RetrieveOutcome {
     let result = match response {
-        Response::Confirm(confirm) => check_confirm(rules, roster, now, receipt, confirm, body),
+        Response::Confirm(confirm) => {
+            check_confirm(rules, roster, now, receipt, confirm, (part, body))
+        }
         Response::Deny(deny) => check_deny(rules, roster, now, receipt, deny),
         Response::Unavailable(why) => Err(why.into()),
         Response::Receipt(_) | Response::Reject(_) => Err(Fault::WrongKind),
@@ -305,7 +310,7 @@ fn check_confirm(
     now: Stamp,
     receipt: &Verified<Signed<Receipt>>,
     confirm: Unverified<Signed<RetrieveConfirm>>,
-    body: Bytes,
+    (part, body): (Part, Bytes),
 ) -> Result<RetrieveOutcome, Fault> {
     let confirm = confirm.verify_outside_log(roster)?;
     answers_for(receipt, confirm.header.slot, confirm.payload.receipt)?;
@@ -323,10 +328,15 @@ fn check_confirm(
         })));
     }
     // The body is not signed, only its digest: a wrong one is no answer (issue P17).
-    if body.len() as u64 != info.size.0 || Hash::of(&body) != info.hash {
-        return Err(Fault::WrongBody);
+    match part {
+        Part::Whole if body.len() as u64 == info.size.0 && Hash::of(&body) == info.hash => {
+            Ok(Outcome::Good(body))
+        }
+        Part::Whole => Err(Fault::WrongBody),
+        Part::Slice { start } => slice::check(info.hash, info.size.0, start, &body)
+            .map(|bytes| Outcome::Good(bytes.into()))
+            .ok_or(Fault::WrongBody),
     }
-    Ok(Outcome::Good(body))
 }
 
 fn check_deny(

@@ -30,7 +30,7 @@
 //! Deviations: `StoreRequest` has no signature of its own, so that `BadRequest` is a legal refusal
 //! but no proof against the owner (PB15 needs the assigned path); names of owner and identity in
 //! a statement are those of its signed header; `Recovering` and `NotClaimed` are decoded, but
-//! count as no answer until the log holds what they refer to; slice challenges (7.9) are not here.
+//! count as no answer until the log holds what they refer to.
 
 pub mod check;
 pub mod chunk;
@@ -45,6 +45,7 @@ pub mod pom;
 pub mod record;
 pub mod rsm;
 pub mod rules;
+pub mod slice;
 pub mod stamp;
 pub mod storer;
 pub mod wire;
@@ -56,7 +57,7 @@ pub use error::{Error, Fault};
 pub use evidence::{Evidence, EvidenceKind, Statement};
 pub use keys::Secrets;
 pub use objects::{
-    DenyReason, Op, Receipt, RejectReason, RetrieveConfirm, RetrieveDeny, RetrieveRequest,
+    DenyReason, Op, Part, Receipt, RejectReason, RetrieveConfirm, RetrieveDeny, RetrieveRequest,
     StoreInfo, StoreReject,
 };
 pub use owner::{

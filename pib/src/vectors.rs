@@ -43,7 +43,7 @@ fn signed_forms_are_pinned() {
     let reject =
         |reason| sign(2, StoreReject { info: info.clone(), reason, stamp: Stamp(6) }).into_inner();
     let cite = Receipt::cite(&receipt);
-    let request = RetrieveRequest { receipt: receipt.clone(), stamp: Stamp(7) };
+    let request = RetrieveRequest { receipt: receipt.clone(), part: Part::Whole, stamp: Stamp(7) };
     let confirm =
         RetrieveConfirm { receipt: cite, hash: Hash([0xbb; 32]), size: Size(9), stamp: Stamp(8) };
     let deny = |reason| sign(2, RetrieveDeny { receipt: cite, reason, stamp: Stamp(9) });
@@ -139,7 +139,7 @@ const SIGNED: &[&str] = &[
     "receipt 261 c558658cfc719ecd",
     "full 434 5a7a0a5433faa623",
     "bad request 294 5619f21852eb38c0",
-    "request 354 4f8a5d7b559660b1",
+    "request 363 6fb31e99d4696b82",
     "confirm 165 fe3bb75133dd68d7",
     "expired 126 d04ff06e857b31ad",
     "superseded 294 3520aaaf27108b5c",

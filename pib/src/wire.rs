@@ -12,7 +12,7 @@ use types::limits::{BULK_FRAME_MAX, CHUNK_LEN_MAX};
 use types::{Decode, DecodeError, Reader, Signed, Unverified, Verified, Writer};
 
 /// First byte of every frame; bumped with every change of form.
-pub const WIRE_VERSION: u8 = 1;
+pub const WIRE_VERSION: u8 = 2;
 
 /// What an owner asks.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -20,6 +20,11 @@ pub const PACK_SIZE_MAX: u64 = 48 << 20;
 pub const PACK_SIZE_DEFAULT: u64 = 8 << 20;
 /// How long a put waits by default for members that are away.
 pub const PUT_PATIENCE_MS_DEFAULT: u64 = 120_000;
+/// Mean time between two possession checks of one storer by default: twice a day.
+pub const POSSESSION_CHECK_MS_DEFAULT: u64 = 12 * 3_600_000;
+/// They are never rarer than this: linked identities are given out every two years, and a member that
+/// stores nothing must be asked more often than that (specification 7.9).
+pub const POSSESSION_CHECK_MS_MAX: u64 = 30 * 24 * 3_600_000;
 /// Paths, patterns or tags that one list may hold.
 pub const LIST_LEN_MAX: usize = 10_000;
 
@@ -57,6 +62,9 @@ pub struct Limits {
     pub pack_size: u64,
     /// How long a put waits for members that are away before it fails, milliseconds.
     pub put_patience_ms: u64,
+    /// Mean time between two checks that a storer still has what it promised, milliseconds; each costs a
+    /// few KiB. Rare checks find a storer late that threw chunks away.
+    pub possession_check_ms: u64,
 }
 
 impl Default for Limits {
@@ -66,6 +74,7 @@ impl Default for Limits {
             download_rate: None,
             pack_size: PACK_SIZE_DEFAULT,
             put_patience_ms: PUT_PATIENCE_MS_DEFAULT,
+            possession_check_ms: POSSESSION_CHECK_MS_DEFAULT,
         }
     }
 }
@@ -125,6 +134,7 @@ struct RawLimits {
     download: Option<Spanned<ByteRate>>,
     pack_size: Option<Spanned<ByteCount>>,
     put_patience: Option<Spanned<SpanMs>>,
+    possession_check: Option<Spanned<SpanMs>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -206,7 +216,8 @@ impl MemberConfig {
              exclude_if_present = {}\none_file_system = {}\ntags = {}{host}\n\
              \n[limits]\n# For example \"2 MiB/s\"; \"none\" is no limit.\nupload = {}\ndownload = {}\n\
              # {} a pack.\npack_size = {}\n# How long a backup waits for members that are away.\n\
-             put_patience = {}\n\n[log]\nlevel = {}\n",
+             put_patience = {}\n# Mean time between two checks that a storer still has what it promised.\n\
+             possession_check = {}\n\n[log]\nlevel = {}\n",
             text(&self.name),
             text(&self.listen.to_string()),
             list(&self.addresses),
@@ -222,6 +233,7 @@ impl MemberConfig {
             format_bytes(limits.pack_size),
             limits.pack_size,
             text(&format_duration_ms(limits.put_patience_ms)),
+            text(&format_duration_ms(limits.possession_check_ms)),
             text(&self.log_level),
         )
     }
@@ -287,11 +299,21 @@ fn limits(checker: &Checker<'_>, raw: &RawLimits) -> Result<Limits, ConfigError>
         );
     }
     let patience = raw.put_patience.as_ref();
+    let check = raw.possession_check.as_ref();
+    let possession_check_ms = check.map_or(POSSESSION_CHECK_MS_DEFAULT, |span| span.get_ref().0);
+    if !(1_000..=POSSESSION_CHECK_MS_MAX).contains(&possession_check_ms) {
+        return checker.refuse(
+            check.map(Spanned::span),
+            "limits.possession_check",
+            format!("{} is outside 1s to 30d", format_duration_ms(possession_check_ms)),
+        );
+    }
     Ok(Limits {
         upload_rate: raw.upload.as_ref().and_then(|rate| rate.get_ref().0),
         download_rate: raw.download.as_ref().and_then(|rate| rate.get_ref().0),
         pack_size,
         put_patience_ms: patience.map_or(PUT_PATIENCE_MS_DEFAULT, |span| span.get_ref().0),
+        possession_check_ms,
     })
 }
 
@@ -309,6 +331,7 @@ mod tests {
         config.backup.host = Some("host".into());
         config.limits.upload_rate = Some(12345);
         config.limits.put_patience_ms = 90_500;
+        config.limits.possession_check_ms = 7_000;
         assert_eq!(MemberConfig::from_toml(&config.to_toml()), Ok(config));
     }
 
@@ -333,6 +356,10 @@ mod tests {
             ("name = \"a\"\nlisten = \"here\"\n", ["line 2", "listen"]),
             ("name = \"a\"\n[limits]\nupload = \"fast\"\n", ["line 3", "fast"]),
             ("name = \"a\"\n[limits]\npack_size = 5\n", ["line 3", "limits.pack_size"]),
+            (
+                "name = \"a\"\n[limits]\npossession_check = \"31d\"\n",
+                ["line 3", "limits.possession_check"],
+            ),
             ("name = \"a\"\n[backup]\nexclude = []\n", ["line 3", "exclude"]),
             ("name = \"\"\n", ["line 1", "name"]),
             ("listen = \"127.0.0.1:1\"\n", ["line 1", "name"]),

@@ -23,7 +23,12 @@ pub fn pib() -> PathBuf {
 
 /// A founded group; nothing runs yet.
 pub fn found(dir: &Path, nodes: usize, faulty: usize) -> Group {
-    let limits = "put_patience = \"20s\"".to_owned();
+    found_with(dir, nodes, faulty, "")
+}
+
+/// As [`found`], with more lines for the `[limits]` of every member.
+pub fn found_with(dir: &Path, nodes: usize, faulty: usize, limits: &str) -> Group {
+    let limits = format!("put_patience = \"20s\"\n{limits}");
     let spec = GroupSpec { exe: pib(), dir: dir.to_owned(), nodes, faulty, limits };
     Group::found(spec, Interrupt::default()).expect("the group is founded")
 }

@@ -96,6 +96,12 @@ fn words(status: &Status, last: Option<&LastBackup>) -> Vec<String> {
         },
         format_bytes(status.held_for_others_bytes),
     ));
+    if status.possession_checks_passed + status.possession_checks_failed > 0 {
+        lines.push(format!(
+            "Possession checks since the daemon started: {} passed, {} failed; {} lost chunks placed again.",
+            status.possession_checks_passed, status.possession_checks_failed, status.chunks_mended
+        ));
+    }
     if let Some(end) = status.first_lease_end_ms {
         lines.push(format!("The first lease ends {}.", moment(end)));
     }

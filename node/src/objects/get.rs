@@ -7,7 +7,9 @@ use crate::store::promises::Table;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use pib::owner::{ChunkSet, Standing};
-use pib::{ChunkRef, Fault, ObjectKey, ObjectKind, Outcome, Owner, Request, Response, Unavailable};
+use pib::{
+    ChunkRef, Fault, ObjectKey, ObjectKind, Outcome, Owner, Part, Request, Response, Unavailable,
+};
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
@@ -22,6 +24,20 @@ pub(super) const SLOW_BYTES_S: u64 = 16 * 1024;
 const RETRY: Duration = Duration::from_millis(200);
 /// A fetch gives up after this long even if its member's patience for stores is longer.
 const PATIENCE_MAX: Duration = Duration::from_secs(30);
+
+/// Why a chunk did not come.
+#[derive(Debug)]
+pub(super) struct Miss {
+    pub why: String,
+    /// The storer does not have it, by its own word or by ours; otherwise nothing is known.
+    pub lost: bool,
+}
+
+impl Miss {
+    fn other(why: impl ToString) -> Self {
+        Self { why: why.to_string(), lost: false }
+    }
+}
 
 impl Objects {
     /// Fetches an object from whoever has it. Every chunk is checked against the hash that
@@ -111,8 +127,8 @@ impl Objects {
                 Ok(Some((chunk, Ok(Ok(body))))) => {
                     bodies[usize::from(chunk.chunk.index)] = Some(body);
                 }
-                Ok(Some((chunk, Ok(Err(why))))) => {
-                    failures.push(format!("{}: {why}", self.name(chunk.slot)));
+                Ok(Some((chunk, Ok(Err(miss))))) => {
+                    failures.push(format!("{}: {}", self.name(chunk.slot), miss.why));
                 }
                 Ok(Some((_, Err(error)))) => return Err(error),
                 Ok(None) => return Ok(()),
@@ -122,16 +138,26 @@ impl Objects {
     }
 
     /// Asks one storer for its chunk. The inner error says in words why there is none.
-    async fn fetch_chunk(&self, chunk: ChunkRef) -> Result<Result<Bytes, String>, ObjectError> {
+    async fn fetch_chunk(&self, chunk: ChunkRef) -> Result<Result<Bytes, Miss>, ObjectError> {
+        self.fetch_part(chunk, Part::Whole).await
+    }
+
+    /// Asks the storer for a chunk or a slice of it, and checks what comes.
+    pub(super) async fn fetch_part(
+        &self,
+        chunk: ChunkRef,
+        part: Part,
+    ) -> Result<Result<Bytes, Miss>, ObjectError> {
         let key = chunk.chunk.object;
         let Some(receipt) = self.promises.get(Table::Own, &Owner::receipt_key(chunk.chunk))? else {
-            return Ok(Err("there is no receipt".into()));
+            return Ok(Err(Miss::other("there is no receipt")));
         };
         let (fetch, ticket) = {
             let mut owner = lock(&self.owner);
-            let mut fetch = match owner.retrieve_request(self.clock.wall(), chunk.chunk, &receipt) {
+            let request = owner.retrieve_request(self.clock.wall(), chunk.chunk, &receipt, part);
+            let mut fetch = match request {
                 Ok(fetch) => fetch,
-                Err(error) => return Ok(Err(error.to_string())),
+                Err(error) => return Ok(Err(Miss::other(error))),
             };
             let ticket = self.enqueue(std::mem::take(&mut fetch.records));
             (fetch, ticket)
@@ -142,18 +168,18 @@ impl Objects {
         let wait = CHUNK_MAX + Duration::from_secs(chunk.size.0 / SLOW_BYTES_S);
         let frame = match self.net.request(chunk.slot, vec![head], wait).await {
             Ok(frame) => frame,
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return Ok(Err(Miss::other(error))),
         };
         let (response, body) = match Response::decode(&frame) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.fault(chunk.slot, &error.to_string());
-                return Ok(Err("its answer is garbage".into()));
+                return Ok(Err(Miss::other("its answer is garbage")));
             }
         };
         let (rules, roster, now) = (self.rules, self.roster.clone(), self.clock.wall());
         let check = tokio::task::spawn_blocking(move || {
-            pib::check_retrieve(&rules, &roster, now, &fetch.receipt, response, body)
+            pib::check_retrieve(&rules, &roster, now, &fetch.receipt, part, response, body)
         });
         let outcome = check.await.map_err(|error| NodeError::Record {
             what: "own objects",
@@ -166,24 +192,27 @@ impl Objects {
         &self,
         chunk: ChunkRef,
         outcome: pib::RetrieveOutcome,
-    ) -> Result<Result<Bytes, String>, NodeError> {
+    ) -> Result<Result<Bytes, Miss>, NodeError> {
         Ok(match outcome {
             Outcome::Good(body) => Ok(body),
-            Outcome::Refused(deny) => Err(format!("refused: {:?}", deny.payload.reason)),
+            Outcome::Refused(deny) => {
+                Err(Miss::other(format!("refused: {:?}", deny.payload.reason)))
+            }
             Outcome::Evidence(evidence) => {
-                self.bad_chunk(chunk.slot, chunk.name, "its signed answer contradicts its receipt");
+                self.bad_chunk(chunk, "its signed answer contradicts its receipt");
                 self.promises.keep_evidence(&self.roster, &self.rules, *evidence).await?;
-                Err("broke its promise, signed".into())
+                Err(Miss { why: "broke its promise, signed".into(), lost: true })
             }
             Outcome::NoAnswer(fault) => {
                 let damaged = Fault::Unavailable(Unavailable::Damaged);
                 let lost = Fault::Unavailable(Unavailable::Unknown);
-                if fault == Fault::WrongBody || fault == damaged || fault == lost {
-                    self.bad_chunk(chunk.slot, chunk.name, &fault.to_string());
+                let lost = fault == Fault::WrongBody || fault == damaged || fault == lost;
+                if lost {
+                    self.bad_chunk(chunk, &fault.to_string());
                 } else {
                     self.fault(chunk.slot, &fault.to_string());
                 }
-                Err(fault.to_string())
+                Err(Miss { why: fault.to_string(), lost })
             }
         })
     }

@@ -9,6 +9,7 @@
 
 mod error;
 mod get;
+mod possession;
 mod put;
 mod recent;
 mod summary;
@@ -22,7 +23,7 @@ use crate::store::promises::{Promises, Table, Ticket, writes};
 use bytes::Bytes;
 use error::from_core;
 use net::Net;
-use pib::{ObjectKey, ObjectKind, Owner, OwnerConfig, Record};
+use pib::{ChunkRef, ObjectKey, ObjectKind, Owner, OwnerConfig, Record};
 use recent::Recent;
 use replica::Clock;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,8 @@ pub struct ObjectsConfig {
     pub roster: Arc<Roster>,
     /// How long a store or a fetch waits for members that are away.
     pub patience: Duration,
+    /// Mean time between two possession checks of one storer, milliseconds.
+    pub possession_check_ms: u64,
     /// The members' names by slot.
     pub names: Vec<String>,
     /// The store of promises.
@@ -68,6 +71,7 @@ pub struct Objects {
     x: usize,
     f: usize,
     patience: Duration,
+    possession: possession::Possession,
     names: Vec<String>,
     promises: Promises,
     cache: ObjectCache,
@@ -128,6 +132,7 @@ impl Objects {
             x,
             f,
             patience: config.patience,
+            possession: possession::Possession::new(config.possession_check_ms),
             names: config.names,
             promises: config.promises,
             cache: config.cache,
@@ -236,12 +241,14 @@ impl Objects {
         tracing::warn!(peer = self.name(slot), what, "a storer's answer is not accepted");
     }
 
-    fn bad_chunk(&self, slot: Slot, chunk: Hash, what: &str) {
+    fn bad_chunk(&self, chunk: ChunkRef, what: &str) {
+        let slot = chunk.slot;
         let mut bad = lock(&self.bad_chunks);
         let bad = bad.entry(slot).or_default();
         if bad.len() < BAD_CHUNKS_MAX {
-            bad.insert(chunk);
+            bad.insert(chunk.name);
         }
+        self.possession.lost(chunk);
         tracing::warn!(peer = self.name(slot), what, "a chunk did not come back as promised");
     }
 

@@ -268,7 +268,7 @@ fn retrieve(
     response: Response,
     body: &'static [u8],
 ) -> RetrieveOutcome {
-    check_retrieve(&RULES, &roster(), NOW, receipt, response, Bytes::from_static(body))
+    check_retrieve(&RULES, &roster(), NOW, receipt, Part::Whole, response, Bytes::from_static(body))
 }
 
 #[test]
@@ -317,7 +317,7 @@ fn deny_at(
 ) -> RetrieveOutcome {
     let deny = RetrieveDeny { receipt: Receipt::cite(receipt), reason, stamp };
     let deny = Response::Deny(Unverified::new(sign(STORER, deny).into_inner()));
-    check_retrieve(&RULES, &roster(), now, receipt, deny, Bytes::new())
+    check_retrieve(&RULES, &roster(), now, receipt, Part::Whole, deny, Bytes::new())
 }
 
 /// Both edges: one millisecond earlier convicts, and a clock beyond the skew is no answer.

@@ -10,7 +10,7 @@ mod store_info;
 
 pub use receipt::Receipt;
 pub use reject::{RejectReason, StoreReject};
-pub use retrieve::{DenyReason, RetrieveConfirm, RetrieveDeny, RetrieveRequest};
+pub use retrieve::{DenyReason, Part, RetrieveConfirm, RetrieveDeny, RetrieveRequest};
 pub(crate) use store_info::supersedes;
 pub use store_info::{Op, StoreInfo};
 

@@ -1,30 +1,79 @@
 //! RetrieveRequest and its two signed answers (specification 7.3).
 
 use super::{Receipt, StoreInfo};
+use crate::slice::{self, SLICE_LEN};
+use bytes::Bytes;
 use types::{
     Decode, DecodeError, Encode, Hash, Instance, Kind, Reader, Signed, SignedPayload, Size, Stamp,
     Writer,
 };
+
+/// How much of a chunk is asked for. Encoded in 9 bytes whichever it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The body.
+    Whole,
+    /// [`SLICE_LEN`] bytes with the path that proves them (specification 7.9).
+    Slice {
+        /// The first byte, a multiple of [`SLICE_LEN`].
+        start: u64,
+    },
+}
 
 /// An owner asks for the chunk of a receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetrieveRequest {
     /// What the storer promised.
     pub receipt: Signed<Receipt>,
+    /// How much of it.
+    pub part: Part,
     /// The owner's clock.
     pub stamp: Stamp,
+}
+
+impl Part {
+    /// What is sent of a body that was asked for so: all of it, or the slice with its path. Nothing for a
+    /// place that the chunk does not have, which the storer refuses before it reads.
+    pub fn of(self, body: Bytes) -> Bytes {
+        match self {
+            Self::Whole => body,
+            Self::Slice { start } => slice::cut(&body, start).unwrap_or_default().into(),
+        }
+    }
+}
+
+impl Encode for Part {
+    fn encode(&self, out: &mut Writer) {
+        let (code, start) = match self {
+            Self::Whole => (0, 0),
+            Self::Slice { start } => (1, *start),
+        };
+        out.u8(code);
+        out.u64(start);
+    }
+}
+
+impl Decode for Part {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        match (input.u8()?, input.u64()?) {
+            (0, 0) => Ok(Self::Whole),
+            (1, start) if start.is_multiple_of(SLICE_LEN) => Ok(Self::Slice { start }),
+            _ => Err(DecodeError::Malformed("part of chunk")),
+        }
+    }
 }
 
 impl Encode for RetrieveRequest {
     fn encode(&self, out: &mut Writer) {
         out.put(&self.receipt);
+        out.put(&self.part);
         out.put(&self.stamp);
     }
 }
 
 impl Decode for RetrieveRequest {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { receipt: input.get()?, stamp: input.get()? })
+        Ok(Self { receipt: input.get()?, part: input.get()?, stamp: input.get()? })
     }
 }
 

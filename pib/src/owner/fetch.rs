@@ -4,8 +4,9 @@ use super::list::{ObjectEntry, Standing};
 use super::{Owner, body_len};
 use crate::chunk::{ChunkId, ObjectKey, ObjectKind};
 use crate::error::Error;
-use crate::objects::{Receipt, RetrieveRequest, header};
+use crate::objects::{Part, Receipt, RetrieveRequest, header};
 use crate::record::{Record, Table, read};
+use crate::slice::SLICE_LEN;
 use types::{Hash, Signed, Size, Slot, Stamp, Verified};
 
 /// What is known of an object without touching its records.
@@ -81,6 +82,8 @@ pub struct Fetch {
     pub chunk: ChunkId,
     /// What the storer promised.
     pub receipt: Verified<Signed<Receipt>>,
+    /// How much of it.
+    pub part: Part,
     /// What is asked, signed.
     pub request: Verified<Signed<RetrieveRequest>>,
 }
@@ -150,12 +153,31 @@ impl Owner {
         Table::Receipt.key(&chunk)
     }
 
+    /// One of the chunks that a storer holds, drawn with a random number, and the place of a slice in it.
+    /// Every chunk is as likely as any other: what is asked for cannot be foreseen (7.9).
+    pub fn draw(&self, slot: Slot, random: u64) -> Option<(ChunkRef, u64)> {
+        let held = || {
+            let all = self.objects.iter().flat_map(|(key, entry)| {
+                let chunks = entry.chunks.iter().enumerate();
+                chunks.map(move |(index, chunk)| (key, index, chunk))
+            });
+            all.filter(|(.., chunk)| chunk.slot == slot && chunk.standing == Standing::Held)
+        };
+        let count = held().count() as u64;
+        let (key, index, _) = held().nth(random.checked_rem(count)? as usize)?;
+        let chunk = self.lookup(key)?.chunks.into_iter().nth(index)?;
+        let slices = chunk.size.0.div_ceil(SLICE_LEN).max(1);
+        // The quotient is as random as the remainder as long as there are far fewer chunks than numbers.
+        Some((chunk, random / count % slices * SLICE_LEN))
+    }
+
     /// Signs a request for a chunk whose receipt was loaded from its record.
     pub fn retrieve_request(
         &mut self,
         now: Stamp,
         chunk: ChunkId,
         receipt: &[u8],
+        part: Part,
     ) -> Result<Fetch, Error> {
         let ChunkId { object, index } = chunk;
         let entry = self.objects.get(&object).ok_or(Error::UnknownObject(object))?;
@@ -169,11 +191,11 @@ impl Owner {
         let to = known.slot;
         let mut records = std::mem::take(&mut self.unsaved);
         let stamp = self.stamps.take(now, &mut records);
-        let request = RetrieveRequest { receipt: receipt.clone(), stamp };
+        let request = RetrieveRequest { receipt: receipt.clone(), part, stamp };
         let header = header(self.config.slot, self.config.ident);
         let request = Signed::new(&self.key, &self.config.group, header, request);
         let receipt = Verified::from_own_store(receipt);
-        Ok(Fetch { records, to, chunk, receipt, request })
+        Ok(Fetch { records, to, chunk, receipt, part, request })
     }
 }
 

@@ -5,7 +5,7 @@ use crate::check::{Outcome, StoreOutcome, check_retrieve, check_store};
 use crate::chunk::{Chunk, ChunkId, ObjectKind};
 use crate::error::Fault;
 use crate::evidence::EvidenceKind;
-use crate::objects::{RejectReason, StoreReject};
+use crate::objects::{Part, RejectReason, StoreReject};
 use crate::storer::{Action, FileName, Reply, Storer};
 use crate::testing::storer_config;
 use crate::testing::{Disk, RULES, START, candidates, owner_config, pack, roster, sign};
@@ -96,12 +96,12 @@ impl World {
         self.records.entry(fetch.to).or_default().write(&step.records);
         let (response, body) = match step.reply {
             Reply::Answer(response) => (response, Bytes::new()),
-            Reply::Read { file, confirm, .. } => match self.files.get(&(fetch.to, file)) {
-                Some(body) => (confirm, body.clone()),
+            Reply::Read { file, confirm, part, .. } => match self.files.get(&(fetch.to, file)) {
+                Some(body) => (confirm, part.of(body.clone())),
                 None => (Storer::on_body_unavailable(), Bytes::new()),
             },
         };
-        check_retrieve(&RULES, &roster(), now, &fetch.receipt, response, body)
+        check_retrieve(&RULES, &roster(), now, &fetch.receipt, fetch.part, response, body)
     }
 
     /// Reads an object through all storers but `lost`.
@@ -117,7 +117,7 @@ impl World {
         let mut bodies = vec![None; set.chunks.len()];
         for chunk in set.chunks.iter().filter(|chunk| !lost.contains(&chunk.slot)) {
             let Some(receipt) = disk.0.get(&Owner::receipt_key(chunk.chunk)) else { continue };
-            let fetch = owner.retrieve_request(now, chunk.chunk, &receipt.clone())?;
+            let fetch = owner.retrieve_request(now, chunk.chunk, &receipt.clone(), Part::Whole)?;
             disk.write(&fetch.records);
             if let Outcome::Good(body) = self.fetch(now, &fetch) {
                 bodies[usize::from(chunk.chunk.index)] = Some(body);
@@ -402,12 +402,12 @@ fn retrieval_needs_the_receipt_of_the_present_state() {
     let chunk = ChunkId { object: pack(1), index: 0 };
     let other = ChunkId { object: pack(2), index: 0 };
     let receipt = disk.0[&Owner::receipt_key(other)].clone();
-    let got = owner.retrieve_request(at(1), chunk, &receipt);
+    let got = owner.retrieve_request(at(1), chunk, &receipt, Part::Whole);
     assert_eq!(got, Err(Error::NotHeld { object: pack(1), index: 0 }));
-    let got = owner.retrieve_request(at(1), chunk, b"rot");
+    let got = owner.retrieve_request(at(1), chunk, b"rot", Part::Whole);
     assert!(matches!(got, Err(Error::BadRecord { .. })));
     let unknown = ChunkId { object: pack(9), index: 0 };
-    let got = owner.retrieve_request(at(1), unknown, &receipt);
+    let got = owner.retrieve_request(at(1), unknown, &receipt, Part::Whole);
     assert_eq!(got, Err(Error::UnknownObject(pack(9))));
 }
 

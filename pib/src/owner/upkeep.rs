@@ -135,6 +135,29 @@ impl Owner {
         Ok(records)
     }
 
+    /// A storer that lost or spoiled a chunk, by its own unsigned word or by ours, does not hold it any
+    /// more: the chunk is withdrawn there and becomes vacant, so that [`Owner::plan_put`] places it again,
+    /// with another storer or, once the withdrawal is confirmed, with the same one. False if the chunk is
+    /// not held there (any more). Call it only when the object can be read without this chunk.
+    pub fn give_up_chunk(
+        &mut self,
+        now: Stamp,
+        id: ChunkId,
+        at: Slot,
+    ) -> Result<Option<Vec<Record>>, Error> {
+        let Some(mut entry) = self.objects.get(&id.object).cloned() else { return Ok(None) };
+        let chunk = entry.chunks.get(usize::from(id.index));
+        let held = chunk.is_some_and(|c| c.slot == at && c.standing == Standing::Held);
+        if !held {
+            return Ok(None);
+        }
+        let mut records = std::mem::take(&mut self.unsaved);
+        self.withdraw(now, id, &mut entry, &mut records)?;
+        records.push(Record::set(Table::Object, &id.object, &entry));
+        self.objects.insert(id.object, entry);
+        Ok(Some(records))
+    }
+
     fn vacate(
         &mut self,
         lost: impl Fn(Slot, Stamp) -> bool,

@@ -2,8 +2,9 @@
 
 use super::Storer;
 use super::list::{FileName, OwnedName};
-use crate::objects::{DenyReason, Receipt, RetrieveConfirm, RetrieveDeny, RetrieveRequest};
+use crate::objects::{DenyReason, Part, Receipt, RetrieveConfirm, RetrieveDeny, RetrieveRequest};
 use crate::record::Record;
+use crate::slice;
 use crate::wire::{Response, Unavailable};
 use types::{Hash, Signed, Size, Slot, Stamp, Unverified, Verified};
 
@@ -29,6 +30,8 @@ pub enum Reply {
         hash: Hash,
         /// Bytes that the body must have.
         size: Size,
+        /// How much of it is asked for.
+        part: Part,
         /// The signed core.
         confirm: Response,
     },
@@ -63,7 +66,11 @@ impl Storer {
             && newer.payload.same_chunk(&info.payload)
         {
             let (hash, size) = (info.payload.hash, info.payload.size);
-            return self.confirm(now, receipt, file, hash, size);
+            let part = request.payload.part;
+            if matches!(part, Part::Slice { start } if !slice::is_start(start, size.0)) {
+                return unavailable(Unavailable::Misaddressed);
+            }
+            return self.confirm(now, receipt, file, (hash, size), part);
         }
         if newer.payload.supersedes(&info.payload) {
             let newer = Box::new(newer.clone());
@@ -108,14 +115,14 @@ impl Storer {
         now: Stamp,
         receipt: &Signed<Receipt>,
         file: FileName,
-        hash: Hash,
-        size: Size,
+        (hash, size): (Hash, Size),
+        part: Part,
     ) -> RetrieveStep {
         let mut records = Vec::new();
         let stamp = self.stamps.take(now, &mut records);
         let core = RetrieveConfirm { receipt: Receipt::cite(receipt), hash, size, stamp };
         let confirm = Response::Confirm(Unverified::new(self.sign(core).into_inner()));
-        RetrieveStep { records, reply: Reply::Read { file, hash, size, confirm } }
+        RetrieveStep { records, reply: Reply::Read { file, hash, size, part, confirm } }
     }
 
     fn deny(&mut self, now: Stamp, receipt: &Signed<Receipt>, reason: DenyReason) -> RetrieveStep {

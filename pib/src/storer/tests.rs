@@ -3,7 +3,7 @@
 use super::*;
 use crate::check::{Outcome, check_retrieve, check_store};
 use crate::evidence::EvidenceKind;
-use crate::objects::{Op, RejectReason, RetrieveRequest};
+use crate::objects::{Op, Part, RejectReason, RetrieveRequest};
 use crate::testing::{Disk, RULES, START, key, roster, sign, storer_config};
 use crate::wire::{Response, Unavailable};
 use bytes::Bytes;
@@ -97,15 +97,24 @@ impl Shop {
     }
 
     fn retrieve(&mut self, now: u64, receipt: &Verified<Signed<Receipt>>) -> (Response, Bytes) {
-        let request = RetrieveRequest { receipt: (**receipt).clone(), stamp: at(now) };
+        self.retrieve_part(now, receipt, Part::Whole)
+    }
+
+    fn retrieve_part(
+        &mut self,
+        now: u64,
+        receipt: &Verified<Signed<Receipt>>,
+        part: Part,
+    ) -> (Response, Bytes) {
+        let request = RetrieveRequest { receipt: (**receipt).clone(), part, stamp: at(now) };
         let owner = receipt.payload.owner();
         let step = self.storer.on_retrieve(at(now), owner, &sign(owner.0, request));
         self.disk.write(&step.records);
         match step.reply {
             Reply::Answer(response) => (response, Bytes::new()),
-            Reply::Read { file, hash, size, confirm } => match self.files.get(&file) {
+            Reply::Read { file, hash, size, part, confirm } => match self.files.get(&file) {
                 Some(body) if Hash::of(body) == hash && body.len() as u64 == size.0 => {
-                    (confirm, body.clone())
+                    (confirm, part.of(body.clone()))
                 }
                 _ => (Storer::on_body_unavailable(), Bytes::new()),
             },
@@ -114,7 +123,7 @@ impl Shop {
 
     fn check(&mut self, now: u64, receipt: &Verified<Signed<Receipt>>) -> crate::RetrieveOutcome {
         let (response, body) = self.retrieve(now, receipt);
-        check_retrieve(&RULES, &roster(), at(now), receipt, response, body)
+        check_retrieve(&RULES, &roster(), at(now), receipt, Part::Whole, response, body)
     }
 }
 
@@ -425,7 +434,8 @@ fn receipt_that_this_storer_did_not_sign_is_not_answered() {
     let other = sign(3, Receipt { info: put.into_inner(), stamp: at(10) });
     assert_eq!(refused(shop.retrieve(20, &other).0), Unavailable::Misaddressed);
     // Nor is somebody else than the owner.
-    let request = RetrieveRequest { receipt: genuine.into_inner(), stamp: at(20) };
+    let request =
+        RetrieveRequest { receipt: genuine.into_inner(), part: Part::Whole, stamp: at(20) };
     let step = shop.storer.on_retrieve(at(20), Slot(3), &sign(3, request));
     let misaddressed = Reply::Answer(Response::Unavailable(Unavailable::Misaddressed));
     assert_eq!(step.reply, misaddressed);
@@ -478,4 +488,39 @@ fn restart_at_every_transaction_keeps_every_answer_given_before_it() {
 
 fn refused_as_stale(response: &Response) -> bool {
     *response == Response::Unavailable(Unavailable::Stale)
+}
+
+/// Specification 7.9.
+#[test]
+fn slice_of_a_held_chunk_proves_itself_and_a_place_behind_its_end_is_refused() {
+    let mut shop = Shop::new();
+    let info = info(Op::Put, 1, 5000, 0);
+    let receipt = shop.hold(1, &info);
+    for start in [0, 2048, 4096] {
+        let part = Part::Slice { start };
+        let (response, slice) = shop.retrieve_part(2, &receipt, part);
+        assert!(slice.len() <= crate::slice::PROOF_LEN_MAX);
+        let got = check_retrieve(
+            &RULES,
+            &roster(),
+            at(2),
+            &receipt,
+            part,
+            response.clone(),
+            slice.clone(),
+        );
+        let Outcome::Good(bytes) = got else { panic!("{got:?}") };
+        let end = 5000.min(start as usize + 1024);
+        assert_eq!(bytes, body_of(&info).slice(start as usize..end));
+        // The same bytes for another place, and a whole body in the place of a slice.
+        let other = Part::Slice { start: if start == 0 { 4096 } else { 0 } };
+        let got =
+            check_retrieve(&RULES, &roster(), at(2), &receipt, other, response.clone(), slice);
+        assert_eq!(got, Outcome::NoAnswer(crate::Fault::WrongBody));
+        let whole = body_of(&info);
+        let got = check_retrieve(&RULES, &roster(), at(2), &receipt, part, response, whole);
+        assert_eq!(got, Outcome::NoAnswer(crate::Fault::WrongBody));
+    }
+    let (response, _) = shop.retrieve_part(2, &receipt, Part::Slice { start: 5120 });
+    assert_eq!(refused(response), Unavailable::Misaddressed);
 }

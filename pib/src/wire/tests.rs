@@ -1,5 +1,5 @@
 use super::*;
-use crate::objects::{DenyReason, RejectReason};
+use crate::objects::{DenyReason, Part, RejectReason};
 use crate::testing::sign;
 use proptest::prelude::*;
 use types::{Encode, Hash, Instance, Size, Slot, Stamp};
@@ -44,7 +44,8 @@ fn confirm() -> Signed<RetrieveConfirm> {
 }
 
 fn requests() -> Vec<Request> {
-    let retrieve = RetrieveRequest { receipt: receipt(), stamp: Stamp(11) };
+    let retrieve =
+        RetrieveRequest { receipt: receipt(), part: Part::Slice { start: 2048 }, stamp: Stamp(11) };
     vec![
         Request::Store(Unverified::new(info(Op::Put))),
         Request::Store(Unverified::new(info(Op::Renew))),

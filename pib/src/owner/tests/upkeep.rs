@@ -175,3 +175,54 @@ fn witness_command_states_the_list_with_a_stamp_of_its_own() {
     assert_eq!((one.objects, one.bytes.0), (1, owner.totals().held_bytes));
     assert!(one.to_bytes().len() < types::limits::COMMAND_LEN_MAX);
 }
+
+/// Specification 7.8, 7.9: every chunk is as likely to be asked for as any other.
+#[test]
+fn draw_reaches_every_chunk_of_a_storer_and_no_other() {
+    let (mut world, mut owner, mut disk) = new_owner();
+    for id in 0..12 {
+        store(&mut world, &mut owner, &mut disk, 0, id, 9000);
+    }
+    for slot in (1..8).map(Slot) {
+        let held: Vec<_> =
+            owner.sets().flat_map(|set| set.chunks).filter(|c| c.slot == slot).collect();
+        let mut drawn = BTreeSet::new();
+        let mut starts = BTreeSet::new();
+        for random in 0..500 {
+            let Some((chunk, start)) = owner.draw(slot, random) else { break };
+            assert!(held.contains(&chunk));
+            assert!(crate::slice::is_start(start, chunk.size.0));
+            drawn.insert(chunk.chunk);
+            starts.insert(start);
+        }
+        assert_eq!(drawn.len(), held.len());
+        assert!(held.is_empty() || starts.len() as u64 == held[0].size.0.div_ceil(1024));
+    }
+    assert_eq!(owner.draw(Slot(0), 5), None);
+}
+
+#[test]
+fn chunk_that_a_storer_lost_is_placed_again_and_nothing_is_reserved_twice() {
+    let (mut world, mut owner, mut disk) = new_owner();
+    store(&mut world, &mut owner, &mut disk, 0, 1, 100);
+    let before = owner.totals();
+    let lost = owner.lookup(&pack(1)).unwrap().chunks[2];
+    let elsewhere = Slot(if lost.slot == Slot(1) { 2 } else { 1 });
+    assert_eq!(owner.give_up_chunk(at(5), lost.chunk, elsewhere).unwrap(), None);
+    let records = owner.give_up_chunk(at(5), lost.chunk, lost.slot).unwrap().unwrap();
+    disk.write(&records);
+    assert_eq!(owner.give_up_chunk(at(5), lost.chunk, lost.slot).unwrap(), None, "only once");
+    assert_eq!(disk.owner(0).totals(), owner.totals());
+    assert_eq!(owner.incomplete().count(), 1);
+    let (plan, chunks) = begin(&mut owner, at(6), pack(1), &object(100));
+    assert_ne!(plan.slots[2], lost.slot, "the withdrawal there is not confirmed");
+    let step = owner.requests(at(6), &plan, &chunks).unwrap();
+    assert_eq!(step.errands.len(), 1, "one body is sent");
+    world.run(at(6), &mut owner, &mut disk, step);
+    for errand in owner.withdrawals(lost.slot, None, 9) {
+        let outcome = world.outcome(at(7), &errand);
+        disk.write(&owner.apply(&errand, outcome).unwrap().records);
+    }
+    assert_eq!(owner.totals(), before);
+    assert_eq!(owner.incomplete().count(), 0);
+}
