@@ -20,7 +20,7 @@ pub enum Request {
     /// Put (the body follows), Renew or Tombstone.
     Store(Unverified<Signed<StoreInfo>>),
     /// Return a chunk.
-    Retrieve(Unverified<Signed<RetrieveRequest>>),
+    Retrieve(Box<Unverified<Signed<RetrieveRequest>>>),
 }
 
 /// What a storer answers.
@@ -139,7 +139,7 @@ impl Request {
 
     /// A request to return a chunk.
     pub fn retrieve(request: &Verified<Signed<RetrieveRequest>>) -> Self {
-        Self::Retrieve(Unverified::new((**request).clone()))
+        Self::Retrieve(Box::new(Unverified::new((**request).clone())))
     }
 
     /// The head of the frame; a Put's body is sent right behind it.
@@ -163,7 +163,7 @@ impl Request {
         let (tag, mut input) = open(frame)?;
         let request = match tag {
             0 => Self::Store(Unverified::decode(&mut input)?),
-            1 => Self::Retrieve(Unverified::decode(&mut input)?),
+            1 => Self::Retrieve(Box::new(Unverified::decode(&mut input)?)),
             _ => return Err(DecodeError::Malformed("tag of request")),
         };
         let has_body = matches!(&request, Self::Store(info) if info.peek().payload.op == Op::Put);

@@ -50,7 +50,7 @@ fn requests() -> Vec<Request> {
         Request::Store(Unverified::new(info(Op::Put))),
         Request::Store(Unverified::new(info(Op::Renew))),
         Request::Store(Unverified::new(info(Op::Tombstone))),
-        Request::Retrieve(Unverified::new(sign(1, retrieve).into_inner())),
+        Request::Retrieve(Box::new(Unverified::new(sign(1, retrieve).into_inner()))),
     ]
 }
 
