@@ -6,7 +6,7 @@ use crate::proposal;
 use crate::selfish::{Lax, Selfish};
 use std::sync::Arc;
 use types::limits::{MESSAGE_OVERHEAD_MAX, PROPOSAL_LEN_DEFAULT, PROPOSAL_LEN_MAX, UNTIMELY_MAX};
-use types::{Ident, Millis, Quorum, Roster, Slot, Stamp};
+use types::{Ident, Millis, PublicKey, Quorum, Roster, Slot, Stamp};
 
 /// Everything that a core needs to know about its group and place in it.
 #[derive(Debug, Clone)]
@@ -47,6 +47,11 @@ pub struct Params {
     /// Group. Chance, in thousandths, that a late set-turn costs a unit of penance: `p_det * p_dec` of specification C2.
     /// 250. A smaller figure makes the fee larger.
     pub fine_per_mille: u32,
+    /// Group. Who may evict and reinstate members; nobody by default.
+    pub authority: Option<PublicKey>,
+    /// Group. Whether a proof of misbehavior in the log expels whom it convicts. True. Otherwise proofs are
+    /// files for people.
+    pub expel: bool,
     /// Group. Bytes of one unit of penance, instead of the fee that follows from C2. Only for tests and controls: a smaller
     /// fee makes lateness pay.
     pub late_fee: Option<usize>,
@@ -65,6 +70,8 @@ impl Default for Params {
             ckpt_every: 1_000,
             resend_max_ms: 600_000,
             fine_per_mille: 250,
+            authority: None,
+            expel: true,
             late_fee: None,
         }
     }

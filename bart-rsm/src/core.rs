@@ -12,6 +12,7 @@ use crate::peer::Peer;
 use crate::record::{LogRecord, Record, RecordKey, body_record, inst_record};
 use crate::residence::Load;
 use crate::sign_once::{Refused, SignOnce};
+use crate::standing::Pending;
 use crate::time::LogState;
 use crate::untimely::Marks;
 use crate::verify::{Place, Verifier};
@@ -53,6 +54,8 @@ pub struct Core {
     pub(crate) log: LogState,
     pub(crate) peers: Vec<Peer>,
     pub(crate) batch: Batch,
+    /// Orders that wait for our proposals.
+    pub(crate) pending: Pending,
     pub(crate) now: Now,
     /// In each instance under way: the turn whose timer runs.
     pub(crate) timers: BTreeMap<Instance, (u32, Millis)>,
@@ -76,6 +79,7 @@ pub struct Core {
     pub(crate) out: Vec<Effect>,
     pub(crate) faults: Vec<(Slot, Fault)>,
     pub(crate) new_bodies: Vec<Record>,
+    pub(crate) new_epochs: Vec<Record>,
     pub(crate) save: BTreeSet<Instance>,
     pub(crate) save_log: bool,
     /// Something below some peer's `closed` is open again, which must be durable before what reopened the instance.
@@ -117,6 +121,7 @@ impl Core {
             log: LogState::new(slots),
             peers: (0..slots).map(|_| Peer::new(config.params.gamma_ms)).collect(),
             batch: Batch::default(),
+            pending: Pending::default(),
             now: Now { mono: zero, wall: Stamp(0) },
             timers: BTreeMap::new(),
             propose_at: None,
@@ -134,6 +139,7 @@ impl Core {
             out: Vec::new(),
             faults: Vec::new(),
             new_bodies: Vec::new(),
+            new_epochs: Vec::new(),
             save: BTreeSet::new(),
             save_log: false,
             reopened: false,
@@ -160,6 +166,7 @@ impl Core {
             self.entered_at = now.mono;
             self.enter_window();
             self.judge_after = self.last_entered();
+            self.tell_roster();
             self.settle();
         }
         self.finish()
@@ -175,6 +182,8 @@ impl Core {
                 Input::LinkDown(peer) => self.on_link_down(peer),
                 Input::Tick => {}
                 Input::Submit { ticket, command } => self.on_submit(ticket, command),
+                Input::Proof(pom) => self.on_proof(&pom),
+                Input::Reform { ticket, reform } => self.on_reform(ticket, reform),
                 Input::Digest { inst, state } => self.on_digest(inst, state),
                 Input::Loaded(record) => self.on_loaded(record),
                 Input::LoadMissing(key) => self.on_load_missing(key),
@@ -203,6 +212,7 @@ impl Core {
     /// Whether no command waits, nothing is parked, and no peer owes an answer.
     pub fn is_idle(&self) -> bool {
         self.batch.is_empty()
+            && !self.has_orders()
             && self.peers.iter().all(|peer| peer.parking.is_empty())
             && self.residual_duties().iter().all(|(_, _, duty)| *duty == Duty::SenderTurn)
     }
@@ -321,7 +331,8 @@ impl Core {
         turn: u32,
         payload: P,
     ) -> Option<Signed<P>> {
-        if !self.insts.contains_key(&inst) {
+        // Who was taken out of the group says nothing any more, and follows the log if it is told.
+        if !self.insts.contains_key(&inst) || !self.takes_part(inst) {
             return None;
         }
         let epoch = self.epoch(inst).roster.epoch();
@@ -506,6 +517,10 @@ impl Core {
             let record = LogRecord { log, closed, floor, marks, checkpoint };
             effects.push(Effect::Persist(record.to_record()));
         }
+        // An epoch comes before the instances that are entered in it, and these before the log that holds
+        // its cause: one that the log does not know yet is made again from its cause.
+        let epochs = std::mem::take(&mut self.new_epochs);
+        effects.extend(epochs.into_iter().map(Effect::Persist));
         let bodies = std::mem::take(&mut self.new_bodies);
         effects.extend(bodies.into_iter().map(Effect::Persist));
         for no in std::mem::take(&mut self.save) {

@@ -45,7 +45,12 @@ impl Core {
         self.save.insert(no);
         self.save_log = true;
         self.check_listings(no, sender, proposal.as_deref());
+        let orders = proposal.clone();
         self.out.push(Effect::Apply { inst: no, sender, proposal, tau: self.log.tau });
+        if let Some(proposal) = orders {
+            self.execute_orders(no, sender, &proposal);
+        }
+        self.settle_orders(no);
         for (index, ticket) in self.batch.decided(no, digest).into_iter().enumerate() {
             self.out.push(Effect::Committed { ticket, inst: no, index });
         }

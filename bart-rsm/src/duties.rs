@@ -42,6 +42,9 @@ impl Due {
 impl Core {
     /// Calls `found` for each outstanding duty of `peer` towards us in `inst`, with its position.
     pub(crate) fn each_duty(&self, peer: Slot, inst: &Inst, found: &mut dyn FnMut(u32, Duty)) {
+        if !self.share(peer, inst.no) {
+            return;
+        }
         // O1
         if peer == inst.sender && inst.turns.get(&0).is_none_or(|turn| turn.stage < 4) {
             found(0, Duty::SenderTurn);
@@ -94,6 +97,12 @@ impl Core {
         }
     }
 
+    /// Whether both of us take part in an instance: who did not owes nothing there, also after it came back.
+    fn share(&self, peer: Slot, no: Instance) -> bool {
+        let roster = &self.epoch(no).roster;
+        roster.is_live(peer) && roster.is_live(self.me)
+    }
+
     /// The first position at which `peer` owes us something in `inst`.
     pub(crate) fn owed(&self, peer: Slot, inst: &Inst) -> Option<u32> {
         if self.config.rules.selfish().lenient {
@@ -107,6 +116,9 @@ impl Core {
     /// What we have for `peer` in `inst`, gates aside, in order of position.
     pub(crate) fn due(&self, peer: Slot, inst: &Inst) -> Vec<Due> {
         let mut due = Vec::new();
+        if !self.share(peer, inst.no) {
+            return due;
+        }
         for (turn, state) in inst.turns.range(1..) {
             let leader = self.schedule.leader(inst.no, *turn);
             if leader == peer && !state.set_turn_sent {

@@ -1,11 +1,13 @@
 //! What goes into a core and what comes out of it, as data.
 
 use crate::message::Message;
+use crate::order::Reform;
 use crate::pom::Pom;
 use crate::proposal::Proposal;
 use crate::record::{Record, RecordKey};
+use crate::standing::StandingChange;
 use std::sync::Arc;
-use types::{Hash, Instance, Kind, Slot, Stamp, Turn};
+use types::{Hash, Instance, Kind, Roster, Signed, Slot, Stamp, Turn};
 
 /// One thing that happened.
 #[derive(Debug, Clone)]
@@ -30,6 +32,16 @@ pub enum Input<M = Message> {
         ticket: u64,
         /// At most `COMMAND_LEN_MAX` bytes.
         command: Vec<u8>,
+    },
+    /// A proof that somebody else found, or that was kept before a restart: it is proposed if it still has
+    /// an effect.
+    Proof(Box<Pom>),
+    /// The authority's word, for the log.
+    Reform {
+        /// The caller's name for it.
+        ticket: u64,
+        /// What the authority signed.
+        reform: Signed<Reform>,
     },
     /// The answer to [`Effect::Digest`].
     Digest {
@@ -110,7 +122,24 @@ pub enum Effect<M = Message> {
         /// Its place among the commands of the instance.
         index: usize,
     },
-    /// A submitted command is not accepted.
+    /// A reform is executed.
+    Reformed {
+        /// The caller's name for it.
+        ticket: u64,
+        /// Where.
+        inst: Instance,
+    },
+    /// The log changed who takes part. Follows on the `Apply` of the instance that changed it; after a
+    /// restart it comes once, without changes, if the newest roster is not the founding one.
+    Roster {
+        /// The first instance in which it holds.
+        first: Instance,
+        /// Who takes part from then on.
+        roster: Arc<Roster>,
+        /// What changed, and why.
+        changes: Vec<StandingChange>,
+    },
+    /// A submitted command or reform is not accepted.
     Refused {
         /// The caller's name for it.
         ticket: u64,
@@ -138,6 +167,18 @@ pub enum Refusal {
     /// The queue is full; try again after some commits.
     #[error("the queue of commands is full")]
     QueueFull,
+    /// Nobody can change who takes part in this group.
+    #[error("this group has no authority that could change who takes part")]
+    NoAuthority,
+    /// Somebody else signed the reform, or for another group.
+    #[error("the authority of this group did not sign that")]
+    NotTheAuthority,
+    /// A reform with this or a later stamp was executed.
+    #[error("the authority has since said something else; sign it again")]
+    Overtaken,
+    /// The reform is about a slot that the roster does not have.
+    #[error("the roster has no such member")]
+    NoSuchMember,
 }
 
 /// More than `f` members broke the protocol, or this member's disk lies.

@@ -101,7 +101,6 @@ impl Schedule {
     }
 
     /// Appends the epoch that the outcome of `cause` makes, from `first` on.
-    #[cfg(test)]
     pub(crate) fn push(&mut self, cause: Instance, first: Instance, roster: Arc<Roster>) -> &Epoch {
         let last = self.sender(Instance(first.0.saturating_sub(1)));
         let live: Vec<Slot> = roster.live().collect();

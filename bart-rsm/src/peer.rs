@@ -20,6 +20,8 @@ pub(crate) const REOPENED_MAX: usize = 32;
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
     pub(crate) up: bool,
+    /// Its link works, whether it takes part or not.
+    pub(crate) linked: bool,
     /// In all instances below this nothing is outstanding in either direction, but in `reopened`.
     pub(crate) closed: Instance,
     /// Instances below `closed` in which something came up again.
@@ -72,6 +74,7 @@ impl Peer {
     pub(crate) fn new(gamma_ms: u64) -> Self {
         Self {
             up: false,
+            linked: false,
             closed: Instance(0),
             reopened: BTreeSet::new(),
             parking: Parking::default(),

@@ -33,6 +33,7 @@ impl Core {
             self.apply(self.current);
             self.current = Instance(self.current.0 + 1);
             self.entered_at = self.now.mono;
+            self.meet_epoch();
         }
         self.enter_window();
     }

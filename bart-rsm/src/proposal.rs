@@ -4,6 +4,7 @@
 //! cheaper; (2) the format predicate reads nothing but the bytes and the log prefix.
 //! Bounds: `V_MAX` bytes, [`COMMANDS_MAX`] commands.
 
+use crate::order::{ORDER_LEN_MAX, ORDERS_MAX};
 use crate::time::LogState;
 use types::limits::{COMMAND_LEN_MAX, COMMANDS_MAX, MEMBERS_MAX, PROPOSAL_LEN_MAX, UNTIMELY_MAX};
 use types::{Decode, DecodeError, Encode, Hash, Instance, Reader, Slot, Stamp, Turn, Writer};
@@ -43,11 +44,13 @@ pub struct Proposal {
     pub audit: Option<Vec<u8>>,
     /// The batch.
     pub commands: Vec<Vec<u8>>,
+    /// What the state machine itself executes, encoded ([`crate::Order`]).
+    pub orders: Vec<Vec<u8>>,
 }
 
 /// Bytes of an encoded proposal without commands and audit report.
 pub fn fixed_len(slots: usize) -> usize {
-    8 + (4 + slots) + (4 + slots * ACCUSATION_LEN) + 8 + 40 + 1 + 4
+    8 + (4 + slots) + (4 + slots * ACCUSATION_LEN) + 8 + 40 + 1 + 4 + 4
 }
 
 impl Proposal {
@@ -61,7 +64,13 @@ impl Proposal {
             checkpoint: (Instance(0), Hash::ZERO),
             audit: None,
             commands,
+            orders: Vec::new(),
         }
+    }
+
+    /// Whether it carries nothing that anybody waits for.
+    pub fn is_idle(&self) -> bool {
+        self.commands.is_empty() && self.orders.is_empty()
     }
 
     /// The format predicate without the log: lengths, caps, own entries (issues AG-D6, UN-D3).
@@ -90,6 +99,9 @@ impl Proposal {
         }
         if self.commands.iter().any(Vec::is_empty) {
             return Err("empty command");
+        }
+        if self.orders.iter().any(Vec::is_empty) {
+            return Err("empty order");
         }
         Ok(())
     }
@@ -141,6 +153,10 @@ impl Encode for Proposal {
         for command in &self.commands {
             out.bytes(command);
         }
+        out.count(self.orders.len());
+        for order in &self.orders {
+            out.bytes(order);
+        }
     }
 }
 
@@ -161,6 +177,11 @@ impl Decode for Proposal {
         for _ in 0..count {
             commands.push(input.bytes("command", COMMAND_LEN_MAX)?.to_vec());
         }
-        Ok(Self { stamp, untimely, accuse, closed_upto, checkpoint, audit, commands })
+        let count = input.count("orders", ORDERS_MAX)?;
+        let mut orders = Vec::with_capacity(count.min(input.remaining()));
+        for _ in 0..count {
+            orders.push(input.bytes("order", ORDER_LEN_MAX)?.to_vec());
+        }
+        Ok(Self { stamp, untimely, accuse, closed_upto, checkpoint, audit, commands, orders })
     }
 }

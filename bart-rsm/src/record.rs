@@ -23,7 +23,7 @@ use types::limits::MEMBERS_MAX;
 use types::{Decode, DecodeError, Encode, Hash, Instance, Reader, Signature, Slot, Writer};
 
 /// Version of all record values.
-const FORM: u8 = 2;
+const FORM: u8 = 3;
 
 /// Names a record. The byte form keeps the order within each kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +143,6 @@ fn reader(value: &[u8]) -> Result<Reader<'_>, DecodeError> {
 }
 
 /// The record of one epoch.
-#[cfg(test)]
 pub(crate) fn epoch_record(epoch: &Epoch) -> Record {
     let mut out = Writer::new();
     out.u8(FORM);

@@ -169,6 +169,10 @@ impl Core {
             }
             let (no, sender, proposal) = (inst.no, inst.sender, inst.decided_proposal());
             self.fold(sender, proposal.as_ref());
+            if let Some(proposal) = &proposal {
+                self.execute_orders(no, sender, proposal);
+                self.place_anew();
+            }
             if let Some(inst) = self.insts.get_mut(&no) {
                 inst.tau = self.log.tau;
             }
@@ -181,6 +185,15 @@ impl Core {
                 Err(RestoreError::Missing(RecordKey::Instance(no.back(1).unwrap_or_default())))
             }
             None => Ok(()),
+        }
+    }
+
+    /// Instances that were entered in an epoch whose cause the log's record did not hold yet were read back
+    /// with the senders of the one before.
+    fn place_anew(&mut self) {
+        let first = self.schedule.newest().first;
+        for (no, inst) in self.insts.range_mut(first..) {
+            inst.sender = self.schedule.sender(*no);
         }
     }
 

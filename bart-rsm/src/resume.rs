@@ -32,6 +32,9 @@ pub(crate) struct Asks {
 
 impl Core {
     pub(crate) fn on_link_up(&mut self, peer: Slot) {
+        if let Some(state) = self.peer(peer) {
+            state.linked = true;
+        }
         if peer == self.me || !self.epoch(self.current).roster.is_live(peer) {
             return;
         }
@@ -58,6 +61,14 @@ impl Core {
     }
 
     pub(crate) fn on_link_down(&mut self, peer: Slot) {
+        if let Some(state) = self.peer(peer) {
+            state.linked = false;
+        }
+        self.silence(peer);
+    }
+
+    /// Nothing goes to a peer until its link, or the peer, comes back.
+    pub(crate) fn silence(&mut self, peer: Slot) {
         if let Some(state) = self.peer(peer) {
             state.up = false;
             state.latency.forget();

@@ -26,7 +26,9 @@ impl Core {
             return;
         }
         let open = self.insts.get(&no).is_some_and(|inst| !inst.is_decided());
-        let entries = if open { self.batch.take(self.command_room()) } else { Vec::new() };
+        let room = if open { self.command_room() } else { 0 };
+        let (orders, used) = self.take_orders(room);
+        let entries = self.batch.take(room.saturating_sub(used));
         let commands = entries.iter().map(|(_, command)| command.clone()).collect();
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
         let stamp = self.now.wall.max(after);
@@ -34,6 +36,7 @@ impl Core {
             untimely: self.untimely(no),
             closed_upto: self.closed_upto(),
             checkpoint: (self.checkpoint.last.inst, self.checkpoint.last.digest),
+            orders,
             ..Proposal::plain(self.slots(no), stamp, commands)
         };
         self.config.rules.selfish().bend(self.me, &mut proposal);
@@ -73,7 +76,7 @@ impl Core {
 
     /// Without commands a WAKE of ours is over.
     pub(crate) fn clear_wake_if_idle(&mut self) {
-        if self.batch.is_empty() {
+        if self.batch.is_empty() && !self.has_orders() {
             self.woke = None;
         }
     }

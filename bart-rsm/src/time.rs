@@ -7,6 +7,7 @@
 use crate::checkpoint::CheckpointTable;
 use crate::closed_upto::ClosedTable;
 use crate::proposal::Proposal;
+use crate::standing::StandingTable;
 use crate::timeout::BaseTimeout;
 use types::limits::MEMBERS_MAX;
 use types::{Decode, DecodeError, Encode, Instance, Reader, Slot, Stamp, Writer};
@@ -27,6 +28,8 @@ pub(crate) struct LogState {
     pub(crate) closed: ClosedTable,
     /// What the slots say about the state.
     pub(crate) checkpoints: CheckpointTable,
+    /// What is known about orders.
+    pub(crate) standing: StandingTable,
 }
 
 impl LogState {
@@ -39,6 +42,7 @@ impl LogState {
             stamps: vec![Stamp(0); slots],
             closed: ClosedTable::new(slots),
             checkpoints: CheckpointTable::new(slots),
+            standing: StandingTable::new(slots),
         }
     }
 
@@ -57,7 +61,7 @@ impl LogState {
             if let Some(stamp) = self.stamps.get_mut(usize::from(sender.0)) {
                 *stamp = proposal.stamp.max(*stamp);
             }
-            let idle = proposal.commands.is_empty();
+            let idle = proposal.is_idle();
             self.idle = if idle { self.idle.saturating_add(1) } else { 0 };
         }
         let mut stamps: Vec<Stamp> = live.iter().map(|slot| self.stamp_of(*slot)).collect();
@@ -79,6 +83,7 @@ impl Encode for LogState {
         out.list(&self.stamps);
         out.put(&self.closed);
         out.put(&self.checkpoints);
+        out.put(&self.standing);
     }
 }
 
@@ -92,6 +97,7 @@ impl Decode for LogState {
             stamps: input.list("stamps", MEMBERS_MAX)?,
             closed: input.get()?,
             checkpoints: input.get()?,
+            standing: input.get()?,
         })
     }
 }

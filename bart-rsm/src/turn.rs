@@ -17,7 +17,7 @@ impl Core {
         inst.open_turn_0(me, slots);
         let (started, inst_is_open) = (inst.started, !inst.is_decided());
         if sender == me {
-            let pace = if self.batch.has_queued() { 0 } else { self.pace(no) };
+            let pace = if self.has_work() { 0 } else { self.pace(no) };
             self.propose_at = Some((no, self.now.mono.plus(pace)));
             self.clear_wake_if_idle();
         } else if inst_is_open {
@@ -28,9 +28,14 @@ impl Core {
             self.dirty_peers.insert(peer);
         }
         self.arm_dialers();
-        if self.batch.has_queued() {
+        if self.has_work() {
             self.wake_others();
         }
+    }
+
+    /// Whether our next proposal would carry something.
+    pub(crate) fn has_work(&self) -> bool {
+        self.batch.has_queued() || self.has_orders()
     }
 
     /// The idle pace of an instance; 0 while somebody is awake.
@@ -139,7 +144,7 @@ impl Core {
 
     /// Whether a proposal that waits until `at` goes out now.
     pub(crate) fn proposal_is_due(&self, at: Millis) -> bool {
-        at <= self.now.mono || self.batch.has_queued()
+        at <= self.now.mono || self.has_work()
     }
 }
 

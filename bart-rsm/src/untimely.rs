@@ -153,7 +153,7 @@ impl Core {
         if sender == self.me {
             return self.marks.take_back(&proposal.untimely);
         }
-        let empty = proposal.commands.is_empty();
+        let empty = proposal.is_idle();
         let Some(peer) = self.peer(sender) else { return };
         if !empty {
             peer.spoke = Some(no);

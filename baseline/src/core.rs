@@ -561,7 +561,11 @@ impl Machine for Baseline {
             }
             Input::Tick => {}
             Input::Submit { ticket, command } => self.submit(ticket, command),
-            Input::Loaded(_) | Input::LoadMissing(_) | Input::Digest { .. } => {}
+            // Nobody is convicted here, and nobody leaves.
+            Input::Reform { ticket, .. } => {
+                self.out.push(Effect::Refused { ticket, reason: Refusal::NoAuthority });
+            }
+            Input::Loaded(_) | Input::LoadMissing(_) | Input::Digest { .. } | Input::Proof(_) => {}
         }
         self.on_time();
         self.propose();

@@ -12,7 +12,8 @@
 //! If it submits again, the log may hold the command twice and the application executes both. Where
 //! that matters, wrap the application in [`Once`](crate::Once), which knows a repetition by its number.
 
-use types::{Hash, Instance, Slot, Stamp};
+use bart_rsm::StandingChange;
+use types::{Hash, Instance, Roster, Slot, Stamp};
 
 /// A decided command and its place. Everything here is equal at all members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +54,12 @@ pub trait Application: Send + 'static {
 
     /// Replaces the state by one that [`Application::snapshot`] wrote.
     fn restore(&mut self, snapshot: &[u8]) -> Result<(), BadSnapshot>;
+
+    /// The log changed who takes part: after every command of the instance that changed it, before any
+    /// later one. After a restart it comes once without changes. Nothing to do by default.
+    fn on_roster(&mut self, roster: &Roster, changes: &[StandingChange]) {
+        let _ = (roster, changes);
+    }
 
     /// Names the state; members at the same place in the log have the same digest. Better than the
     /// default where hashing a whole snapshot is too much.

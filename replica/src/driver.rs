@@ -3,7 +3,7 @@
 use crate::app::{Application, Entry};
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::handle::{Decided, Outcome, Shared, Submission, SubmitError, lock};
+use crate::handle::{Decided, Outcome, Reformed, Request, Shared, SubmitError, lock};
 use crate::restore::{ALARM_KEY, APPLIED_KEY, encode_applied};
 use crate::store::{Space, Store, StoreError, Write};
 use bart_rsm::pom::Pom;
@@ -13,8 +13,8 @@ use net::{Class, Net, NetEvent};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use tokio::sync::{mpsc, oneshot};
-use types::{Decode, Encode, Hash, Instance, Slot, Stamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use types::{Decode, Encode, Hash, Instance, Roster, Slot, Stamp};
 
 /// Proofs of one kind kept against one member: one convicts.
 const PROOFS_MAX: usize = 8;
@@ -35,6 +35,8 @@ pub(crate) struct Driver<M: Machine, A: Application, S: Store> {
     clock: Clock,
     shared: Arc<Mutex<Shared<A>>>,
     waiting: BTreeMap<u64, oneshot::Sender<Outcome<A>>>,
+    reforming: BTreeMap<u64, oneshot::Sender<Reformed>>,
+    rosters: watch::Sender<Arc<Roster>>,
     next_ticket: u64,
     /// Answers to the commands of the instance executed last.
     answers: (Instance, Vec<Option<A::Answer>>),
@@ -64,6 +66,8 @@ struct UnderWay<A: Application> {
 enum Later<A: Application> {
     Send(Slot, Bytes),
     Answer(oneshot::Sender<Outcome<A>>, Outcome<A>),
+    Reformed(oneshot::Sender<Reformed>, Reformed),
+    Roster(Arc<Roster>),
     Alarm(bart_rsm::Alarm),
 }
 
@@ -88,10 +92,11 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         net: Net,
         clock: Clock,
         shared: Arc<Mutex<Shared<A>>>,
+        rosters: watch::Sender<Arc<Roster>>,
     ) -> Self {
         let snapshot_at = lock(&shared).decided;
         let answers = (Instance(0), Vec::new());
-        let (waiting, next_ticket) = (BTreeMap::new(), 0);
+        let (waiting, reforming, next_ticket) = (BTreeMap::new(), BTreeMap::new(), 0);
         Self {
             core,
             store,
@@ -99,6 +104,8 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
             clock,
             shared,
             waiting,
+            reforming,
+            rosters,
             next_ticket,
             answers,
             snapshot_at,
@@ -114,13 +121,14 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
     pub(crate) async fn run(
         &mut self,
         mut events: net::ControlReceiver,
-        mut queue: mpsc::Receiver<Submission<A>>,
+        mut queue: mpsc::Receiver<Request<A>>,
     ) -> Result<(), Error> {
         let mut pass = Pass::new();
         let mut under_way: Option<UnderWay<A>> = None;
         self.timed(|driver| {
             let step = driver.core.start(driver.now());
-            driver.collect(step, &mut pass)
+            driver.collect(step, &mut pass)?;
+            driver.bring_proofs(&mut pass)
         })?;
         loop {
             if under_way.is_none() {
@@ -142,8 +150,8 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                     Some(event) => first = Some(event),
                     None => return Ok(()),
                 },
-                submission = queue.recv(), if room => match submission {
-                    Some(submission) => self.on_submission(submission, &mut pass)?,
+                request = queue.recv(), if room => match request {
+                    Some(request) => self.on_request(request, &mut pass)?,
                     None => return Ok(()),
                 },
                 () = sleep_until(wakeup), if room => self.input(Input::Tick, &mut pass)?,
@@ -158,8 +166,8 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                 for _ in 0..more {
                     if let Some(event) = events.try_recv() {
                         driver.on_event(event, &mut pass)?;
-                    } else if let Ok(submission) = queue.try_recv() {
-                        driver.on_submission(submission, &mut pass)?;
+                    } else if let Ok(request) = queue.try_recv() {
+                        driver.on_request(request, &mut pass)?;
                     } else {
                         break;
                     }
@@ -237,15 +245,35 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         }
     }
 
-    fn on_submission(
-        &mut self,
-        submission: Submission<A>,
-        pass: &mut Pass<A>,
-    ) -> Result<(), Error> {
+    fn on_request(&mut self, request: Request<A>, pass: &mut Pass<A>) -> Result<(), Error> {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.waiting.insert(ticket, submission.done);
-        self.input(Input::Submit { ticket, command: submission.command }, pass)
+        let input = match request {
+            Request::Submit(submission) => {
+                self.waiting.insert(ticket, submission.done);
+                Input::Submit { ticket, command: submission.command }
+            }
+            Request::Reform(reform, done) => {
+                self.reforming.insert(ticket, done);
+                Input::Reform { ticket, reform: *reform }
+            }
+            Request::Proof(pom) => Input::Proof(pom),
+        };
+        self.input(input, pass)
+    }
+
+    /// Proofs that were kept and may not have come into the log before the restart.
+    fn bring_proofs(&mut self, pass: &mut Pass<A>) -> Result<(), Error> {
+        let mut kept = Vec::new();
+        let all = vec![0]..=vec![u8::MAX; 40];
+        self.store.scan(Space::Proofs, all, &mut |_, value| {
+            // Other layers keep proofs of their own kinds here.
+            kept.extend(Pom::from_bytes(value).ok());
+        })?;
+        for pom in kept {
+            self.input(Input::Proof(Box::new(pom)), pass)?;
+        }
+        Ok(())
     }
 
     fn input(&mut self, input: Input<M::Message>, pass: &mut Pass<A>) -> Result<(), Error> {
@@ -304,10 +332,24 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                     }
                 }
                 Effect::Refused { ticket, reason } => {
+                    let refused = SubmitError::Refused(reason.to_string());
                     if let Some(done) = self.waiting.remove(&ticket) {
-                        let refused = Err(SubmitError::Refused(reason.to_string()));
-                        pass.later.push(Later::Answer(done, refused));
+                        pass.later.push(Later::Answer(done, Err(refused)));
+                    } else if let Some(done) = self.reforming.remove(&ticket) {
+                        pass.later.push(Later::Reformed(done, Err(refused)));
                     }
+                }
+                Effect::Reformed { ticket, inst } => {
+                    if let Some(done) = self.reforming.remove(&ticket) {
+                        pass.later.push(Later::Reformed(done, Ok(inst)));
+                    }
+                }
+                Effect::Roster { first, roster, changes } => {
+                    for change in &changes {
+                        tracing::warn!(member = %change.slot, standing = ?change.standing, cause = ?change.cause, from = %first, "the group changes");
+                    }
+                    lock(&self.shared).app.on_roster(&roster, &changes);
+                    pass.later.push(Later::Roster(roster));
                 }
             }
         }
@@ -433,6 +475,8 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                     }
                 }
                 Later::Answer(done, outcome) => drop(done.send(outcome)),
+                Later::Reformed(done, outcome) => drop(done.send(outcome)),
+                Later::Roster(roster) => drop(self.rosters.send_replace(roster)),
                 Later::Alarm(alarm) => return Err(Error::Alarm(alarm.to_string())),
             }
         }

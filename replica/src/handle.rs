@@ -6,12 +6,13 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::restore;
 use crate::store::Store;
-use bart_rsm::{Machine, Record};
+use bart_rsm::pom::Pom;
+use bart_rsm::{Machine, Record, Reform};
 use net::Net;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use tokio::sync::{mpsc, oneshot};
-use types::{Hash, Instance, SecretKey, Stamp};
+use tokio::sync::{mpsc, oneshot, watch};
+use types::{Hash, Instance, Roster, SecretKey, Signed, Stamp};
 
 /// Commands that may wait for the driver.
 const QUEUE_MAX: usize = 4096;
@@ -41,6 +42,17 @@ pub struct Decided<T> {
 /// What the submitter waits for.
 pub(crate) type Outcome<A> = Result<Decided<<A as Application>::Answer>, SubmitError>;
 
+/// Where a reform was executed, or why not.
+pub(crate) type Reformed = Result<Instance, SubmitError>;
+
+/// What the driver is asked for.
+pub(crate) enum Request<A: Application> {
+    Submit(Submission<A>),
+    Reform(Box<Signed<Reform>>, oneshot::Sender<Reformed>),
+    Proof(Box<Pom>),
+}
+
+/// A command on its way into the log.
 pub(crate) struct Submission<A: Application> {
     pub(crate) command: Vec<u8>,
     pub(crate) done: oneshot::Sender<Outcome<A>>,
@@ -114,13 +126,18 @@ pub struct Stats {
 
 /// Handle to a running member; cheap to clone.
 pub struct Replica<A: Application> {
-    submissions: mpsc::Sender<Submission<A>>,
+    requests: mpsc::Sender<Request<A>>,
+    rosters: watch::Receiver<Arc<Roster>>,
     shared: Arc<Mutex<Shared<A>>>,
 }
 
 impl<A: Application> Clone for Replica<A> {
     fn clone(&self) -> Self {
-        Self { submissions: self.submissions.clone(), shared: Arc::clone(&self.shared) }
+        Self {
+            requests: self.requests.clone(),
+            rosters: self.rosters.clone(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -135,8 +152,32 @@ impl<A: Application> Replica<A> {
     ) -> Result<Decided<A::Answer>, SubmitError> {
         let (done, outcome) = oneshot::channel();
         let submission = Submission { command: command.into(), done };
-        self.submissions.send(submission).await.map_err(|_| SubmitError::Stopping)?;
+        self.request(Request::Submit(submission)).await?;
         outcome.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    async fn request(&self, request: Request<A>) -> Result<(), SubmitError> {
+        self.requests.send(request).await.map_err(|_| SubmitError::Stopping)
+    }
+
+    /// Brings what the group's authority signed into the log. Completes with the instance in which it was
+    /// executed; the roster that it makes holds from a few instances later on.
+    pub async fn reform(&self, reform: Signed<Reform>) -> Result<Instance, SubmitError> {
+        let (done, outcome) = oneshot::channel();
+        self.request(Request::Reform(Box::new(reform), done)).await?;
+        outcome.await.unwrap_or(Err(SubmitError::Stopping))
+    }
+
+    /// Hands over a proof that somebody else found. It comes into the log if it convicts a member that
+    /// still takes part.
+    pub async fn accuse(&self, proof: Pom) -> Result<(), SubmitError> {
+        self.request(Request::Proof(Box::new(proof))).await
+    }
+
+    /// Who takes part, as the log says: the founding roster at first, then every later one as soon as its
+    /// cause is durable here.
+    pub fn rosters(&self) -> watch::Receiver<Arc<Roster>> {
+        self.rosters.clone()
     }
 
     /// Looks at the state at the newest executed instance. The driver waits meanwhile, so `look` must
@@ -251,11 +292,12 @@ pub fn start_with<M: Machine, A: Application, S: Store>(
         samples_ms: VecDeque::new(),
         last_decision_us: None,
     }));
-    let (submissions, queue) = mpsc::channel(QUEUE_MAX);
+    let (requests, queue) = mpsc::channel(QUEUE_MAX);
+    let (changed, rosters) = watch::channel(Arc::clone(&config.roster));
     let records = restore::restore(&store, &mut lock(&shared))?;
     let core = build(config, key, records)?;
     let (done, ended) = oneshot::channel();
-    let mut driver = Driver::new(core, store, net, clock, Arc::clone(&shared));
+    let mut driver = Driver::new(core, store, net, clock, Arc::clone(&shared), changed);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
@@ -269,5 +311,5 @@ pub fn start_with<M: Machine, A: Application, S: Store>(
             let _ = done.send(outcome);
         })
         .map_err(|source| Error::Io { what: "start", path: "a thread".into(), source })?;
-    Ok((Replica { submissions, shared }, ended))
+    Ok((Replica { requests, rosters, shared }, ended))
 }

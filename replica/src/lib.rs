@@ -92,6 +92,8 @@ mod store;
 
 pub use app::{Application, BadSnapshot, Entry};
 pub use bart_rsm::Params;
+/// Who takes part, and why that changed.
+pub use bart_rsm::{Cause, Change, Reform, StandingChange};
 /// For those who run another core on this runner.
 pub use bart_rsm::{Config, Machine, Record};
 pub use clock::Clock;

@@ -10,9 +10,10 @@
 //! A sender can confuse its own numbers only: nobody else's commands carry its slot.
 
 use crate::app::{Application, BadSnapshot, Entry};
+use bart_rsm::StandingChange;
 use std::collections::{BTreeMap, BTreeSet};
 use types::limits::MEMBERS_MAX;
-use types::{DecodeError, Reader, Slot, Writer};
+use types::{DecodeError, Reader, Roster, Slot, Writer};
 
 /// Numbers of one sender that are remembered one by one; those below count as executed. So a sender has
 /// at most this many commands under way at once, and numbers them in the order of their submission or
@@ -109,6 +110,10 @@ impl<A: Application> Application for Once<A> {
             true => Executed::Now(self.app.apply(Entry { command, ..entry })),
             false => Executed::Before,
         }
+    }
+
+    fn on_roster(&mut self, roster: &Roster, changes: &[StandingChange]) {
+        self.app.on_roster(roster, changes);
     }
 
     fn snapshot(&self) -> Vec<u8> {

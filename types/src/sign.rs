@@ -91,6 +91,8 @@ kinds! {
     Ticket = 65,
     /// Somebody asks to join.
     JoinRequest = 66,
+    /// The authority changes who takes part.
+    Reform = 67,
 }
 
 impl Encode for Kind {

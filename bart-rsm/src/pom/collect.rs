@@ -201,6 +201,7 @@ impl Core {
             return;
         }
         left.push(pom.digest());
+        self.propose_proof(&pom);
         self.out.push(Effect::Evidence(Box::new(pom)));
     }
 }

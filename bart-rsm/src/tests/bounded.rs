@@ -8,7 +8,7 @@ use types::*;
 
 /// A group that does not idle.
 pub(crate) fn busy() -> Params {
-    Params { t0_min_ms: 200, idle_first_ms: 0, idle_max_ms: 0, ..Params::default() }
+    Params { t0_min_ms: 200, idle_first_ms: 0, idle_max_ms: 0, expel: false, ..Params::default() }
 }
 
 /// Instances of which a member has a record.

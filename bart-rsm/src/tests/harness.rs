@@ -32,6 +32,11 @@ pub(crate) struct Net {
     pub(crate) refused: Vec<(u64, Refusal)>,
     pub(crate) faults: Vec<(Slot, Slot, Fault)>,
     pub(crate) alarms: Vec<(Slot, Alarm)>,
+    /// Reforms that were executed: where they were handed in, as what, and the instance.
+    pub(crate) reformed: Vec<(Slot, u64, Instance)>,
+    /// The epochs that each member was told of.
+    pub(crate) rosters: Vec<BTreeMap<Epoch, (Instance, Arc<Roster>)>>,
+    pub(crate) changes: Vec<Vec<StandingChange>>,
     /// Proofs, with who noticed.
     pub(crate) proofs: Vec<(Slot, crate::pom::Pom)>,
     /// What the cores themselves sent, before filters.
@@ -78,7 +83,7 @@ pub(crate) fn roster(n: u16) -> Arc<Roster> {
 
 impl Net {
     pub(crate) fn new(n: u16) -> Self {
-        Self::with(n, Params::default())
+        Self::with(n, Params { expel: false, ..Params::default() })
     }
 
     pub(crate) fn with(n: u16, params: Params) -> Self {
@@ -93,6 +98,9 @@ impl Net {
             refused: Vec::new(),
             faults: Vec::new(),
             alarms: Vec::new(),
+            reformed: Vec::new(),
+            rosters: vec![BTreeMap::new(); count],
+            changes: vec![Vec::new(); count],
             proofs: Vec::new(),
             exhibits: Exhibits::new(&roster(n)).into(),
             exhibits_left: 40,
@@ -281,6 +289,14 @@ impl Net {
                 Effect::Committed { ticket, .. } => self.committed[me].push(ticket),
                 Effect::Refused { ticket, reason } => self.refused.push((ticket, reason)),
                 Effect::Evidence(pom) => self.proofs.push((slot, *pom)),
+                Effect::Reformed { ticket, inst } => self.reformed.push((slot, ticket, inst)),
+                Effect::Roster { first, roster, changes } => {
+                    let known = self.rosters[me].insert(roster.epoch(), (first, roster.clone()));
+                    if let Some(known) = known {
+                        assert_eq!(known, (first, roster), "an epoch made twice, differently");
+                    }
+                    self.changes[me].extend(changes);
+                }
                 Effect::Alarm(alarm) => self.alarms.push((slot, alarm)),
             }
         }

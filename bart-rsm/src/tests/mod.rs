@@ -14,5 +14,6 @@ mod penance;
 mod pipeline;
 mod pom;
 mod roles;
+mod standing;
 mod timely;
 mod turns;

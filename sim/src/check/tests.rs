@@ -29,6 +29,7 @@ fn proposal(commands: &[&[u8]]) -> Arc<Proposal> {
         checkpoint: (Instance(0), Hash::ZERO),
         audit: None,
         commands,
+        orders: Vec::new(),
     })
 }
 

@@ -370,7 +370,10 @@ impl<'a> Arena<'a> {
                     self.applied(slot, inst.0, digest, commands);
                 }
                 Effect::Committed { .. } | Effect::Refused { .. } => self.submit(slot),
-                Effect::Evidence(_) | Effect::Digest { .. } => {}
+                Effect::Evidence(_)
+                | Effect::Digest { .. }
+                | Effect::Reformed { .. }
+                | Effect::Roster { .. } => {}
                 Effect::Alarm(_) => self.run.safe &= !self.follows(slot),
             }
         }

@@ -55,7 +55,7 @@ impl Frame {
             roster: Arc::new(roster),
             keys,
             // After the horizon the group idles as slowly as it may: nobody measures it any more.
-            params: Params { idle_first_ms: 60_000, ..Params::default() },
+            params: Params { idle_first_ms: 60_000, expel: false, ..Params::default() },
             rules: Rules::default().with_shared_verdicts(),
             horizon: rotations * n as u64,
             max_response_ms: 150_000,

@@ -151,6 +151,7 @@ impl Setting {
             t0_max_ms: T0_MS * 8,
             gamma_ms: NEVER_MS,
             resend_max_ms: NEVER_MS,
+            expel: false,
             ..Params::default()
         };
         let rules = self.rules.rules().with_shared_verdicts();

@@ -28,7 +28,7 @@ fn files_are_pinned() {
     assert_eq!(first.to_bytes().len(), 298);
     assert_eq!(
         Hash::of(&all).to_hex(),
-        "a6ed737e027faaed43e4e41a08e9f346b800630298762ee154d06990bbe77c27"
+        "c048af6db4b11af1b75e00f078fed7cced813a601cbcb0ce5d6db40ffcf2a4df"
     );
 }
 
