@@ -9,6 +9,7 @@
 pub mod broadcast;
 pub mod committee;
 pub mod ids;
+pub mod params;
 
 pub use committee::{Committee, CommitteeError};
 pub use ids::{Account, Amount, Place, Seq};
