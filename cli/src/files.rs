@@ -70,6 +70,17 @@ fn write(
 
 /// Reads a small text file.
 pub fn read_text(path: &Path) -> Result<String, CliError> {
+    check_small(path)?;
+    fs::read_to_string(path).map_err(|error| io("read", path, &error))
+}
+
+/// Reads a small file.
+pub fn read(path: &Path) -> Result<Vec<u8>, CliError> {
+    check_small(path)?;
+    fs::read(path).map_err(|error| io("read", path, &error))
+}
+
+fn check_small(path: &Path) -> Result<(), CliError> {
     let length = fs::metadata(path).map_err(|error| io("read", path, &error))?.len();
     if length > SMALL_FILE_MAX {
         return Err(CliError::new(
@@ -78,7 +89,7 @@ pub fn read_text(path: &Path) -> Result<String, CliError> {
         )
         .hint("check which file was given"));
     }
-    fs::read_to_string(path).map_err(|error| io("read", path, &error))
+    Ok(())
 }
 
 #[cfg(test)]

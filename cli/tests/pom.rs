@@ -23,7 +23,7 @@ fn equivocating_member_is_convicted_by_a_file_that_anybody_can_check() {
     let hostile = &result["hostile"];
     assert_eq!(result["convicted"][0]["member"], *hostile);
     assert_eq!(result["convicted"][0]["kind"], "TR1 SenderEquivocation");
-    for key in ["restored_identical", "verified_offline"] {
+    for key in ["restored_identical", "verified_offline", "expelled"] {
         assert_eq!(result[key], true, "{key}");
     }
     // Once more by hand, in a folder that holds nothing but proof and roster.

@@ -10,6 +10,7 @@
 //! | `POST /v1/witness` | [`Witnessed`](crate::wire::Witnessed) |
 //! | `POST /v1/commands` | [`Witnessed`](crate::wire::Witnessed); the body is the command |
 //! | `GET /v1/rsm` | [`RsmStats`](crate::wire::RsmStats) |
+//! | `POST /v1/reforms` | what the authority signed, for the log |
 //! | `GET /v1/proofs` | list of [`ProofEntry`](crate::wire::ProofEntry) |
 //! | `GET /v1/proofs/{id}` | the proof's file |
 //! | `POST /v1/shutdown` | 202 |
@@ -34,8 +35,8 @@ use std::path::Path as FilePath;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
-use types::Hash;
 use types::limits::OBJECT_LEN_MAX;
+use types::{Decode as _, Hash};
 
 type App = State<Arc<Daemon>>;
 
@@ -66,6 +67,7 @@ pub async fn serve(
         .route("/v1/objects/{kind}/{id}", get(read).put(store).delete(remove))
         .route("/v1/witness", post(witness))
         .route("/v1/commands", post(submit))
+        .route("/v1/reforms", post(reform))
         .route("/v1/rsm", get(rsm_stats))
         .route("/v1/proofs", get(proofs))
         .route("/v1/proofs/{id}", get(proof))
@@ -162,6 +164,32 @@ async fn submit(State(daemon): App, command: Bytes) -> Response {
     decided(&daemon, command.to_vec()).await
 }
 
+async fn reform(State(daemon): App, reform: Bytes) -> Response {
+    let Ok(reform) = types::Signed::<replica::Reform>::from_bytes(&reform) else {
+        return bad_request("this is not what an authority signs");
+    };
+    match tokio::time::timeout(DECISION_MAX, daemon.rsm().reform(reform)).await {
+        Ok(Ok(inst)) => Json(Witnessed { instance: inst.0 }).into_response(),
+        Ok(Err(error @ SubmitError::Refused(_))) => bad_request(&error.to_string()),
+        Ok(Err(error @ SubmitError::Stopping)) => stopping(&error),
+        Err(_) => problem(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            "the group has not decided it yet; it stays queued while this daemon runs",
+            "run `pib status` to see who is away and, later, who takes part",
+        ),
+    }
+}
+
+fn stopping(error: &SubmitError) -> Response {
+    problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "stopping",
+        &error.to_string(),
+        "start the daemon again",
+    )
+}
+
 async fn decided(daemon: &Daemon, command: Vec<u8>) -> Response {
     match tokio::time::timeout(DECISION_MAX, daemon.rsm().submit(command)).await {
         Ok(outcome) => committed(outcome),
@@ -177,12 +205,7 @@ async fn decided(daemon: &Daemon, command: Vec<u8>) -> Response {
 fn committed(outcome: Result<Decided<()>, SubmitError>) -> Response {
     match outcome {
         Ok(decided) => Json(Witnessed { instance: decided.inst.0 }).into_response(),
-        Err(error @ SubmitError::Stopping) => problem(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "stopping",
-            &error.to_string(),
-            "start the daemon again",
-        ),
+        Err(error @ SubmitError::Stopping) => stopping(&error),
         Err(error @ SubmitError::Refused(_)) => problem(
             StatusCode::TOO_MANY_REQUESTS,
             "busy",

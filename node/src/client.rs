@@ -99,6 +99,11 @@ impl Client {
         self.json(Method::POST, "/v1/commands", command).await
     }
 
+    /// Brings what the group's authority signed into the log; returns when it was executed.
+    pub async fn reform(&self, reform: Bytes) -> Result<Witnessed, ClientError> {
+        self.json(Method::POST, "/v1/reforms", reform).await
+    }
+
     /// Counters of the state machine.
     pub async fn rsm_stats(&self) -> Result<RsmStats, ClientError> {
         self.json(Method::GET, "/v1/rsm", Bytes::new()).await

@@ -12,7 +12,7 @@ use crate::store::lock::FolderLock;
 use crate::store::promises::Promises;
 use crate::storer::StorerService;
 use crate::upkeep;
-use crate::wire::{MemberStatus, ProofEntry, Status, WitnessStatus};
+use crate::wire::{MemberStanding, MemberStatus, ProofEntry, Status, WitnessStatus};
 use net::{Listen, Net, NetConfig, Peer};
 use policy::{MemberConfig, Ticket};
 use replica::Clock;
@@ -127,6 +127,7 @@ pub async fn run(
     let listener = api::bind(&config.data.join("api.sock"))?;
     tracing::info!(group = daemon.ticket.genesis().name(), %slot, "member is running");
     let answers = tokio::spawn(storer.clone().serve(requests));
+    let rosters = tokio::spawn(follow(rsm.rosters(), objects.clone()));
     let upkeep = tokio::spawn(upkeep::run(objects, storer, rsm, stopped.clone()));
     let api_stop = stopped.clone();
     let mut served = tokio::spawn(api::serve(listener, daemon.clone(), wait_for_stop(api_stop)));
@@ -147,11 +148,25 @@ pub async fn run(
         tracing::warn!("open requests did not finish in time; they can be repeated");
     }
     upkeep.abort();
+    rosters.abort();
     answers.abort();
     net.shutdown().await;
     // The socket is the sign of life for commands; it goes before the lock does.
     let _ = std::fs::remove_file(config.data.join("api.sock"));
     outcome
+}
+
+/// Tells the owner's part who takes part, whenever the log changes that.
+async fn follow(mut rosters: watch::Receiver<Arc<types::Roster>>, objects: Arc<Objects>) {
+    loop {
+        let roster = rosters.borrow_and_update().clone();
+        if let Err(error) = objects.follow_roster(roster).await {
+            tracing::error!(%error, "the new roster is taken up at the next start");
+        }
+        if rosters.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn wait_for_stop(mut stopped: watch::Receiver<bool>) {
@@ -208,9 +223,18 @@ fn rsm_config(ticket: &Ticket, slot: Slot, roster: Arc<types::Roster>) -> bart_r
             gamma_ms: timing.gamma_ms,
             resend_max_ms: timing.resend_max_ms,
             pipeline: policy.pipeline() as u64,
+            authority: Some(*ticket.genesis().authority()),
             ..bart_rsm::Params::default()
         },
         rules: bart_rsm::Rules::default(),
+    }
+}
+
+fn standing(roster: &types::Roster, slot: Slot) -> MemberStanding {
+    match roster.member(slot).map(|member| member.standing) {
+        Some(types::Standing::Live) => MemberStanding::Live,
+        Some(types::Standing::Suspended) => MemberStanding::Suspended,
+        Some(types::Standing::Expelled) | None => MemberStanding::Expelled,
     }
 }
 
@@ -285,8 +309,9 @@ impl Daemon {
     /// A picture of everything that a member wants to know at a glance.
     pub fn status(&self) -> Status {
         let genesis = self.ticket.genesis();
-        let sizes = genesis.sizes();
+        let code = self.objects.sizes();
         let peers = self.net.peer_status();
+        let roster = self.rsm.rosters().borrow().clone();
         let (totals, tombstones) = self.objects.totals();
         let own = self.objects.summary();
         let up: Vec<Slot> = peers.iter().filter(|p| p.bulk_up).map(|p| p.slot).collect();
@@ -297,6 +322,7 @@ impl Daemon {
             bytes_held_for_me: own.bytes_at(peer.slot),
             bytes_held_by_me: self.storer.bytes_of(peer.slot),
             bad_chunks: self.objects.bad_chunks_of(peer.slot),
+            standing: standing(&roster, peer.slot),
             last_error: if peer.bulk_up { None } else { peer.last_error.clone() },
         });
         let witness = self
@@ -310,10 +336,11 @@ impl Daemon {
             group_id: genesis.gid().0.to_hex(),
             name: genesis.members()[usize::from(self.slot.0)].name.clone(),
             slot: self.slot.0,
-            n: sizes.n(),
-            f: sizes.f(),
-            x: sizes.chunks,
-            needed: sizes.needed(),
+            n: roster.quorum().n(),
+            f: roster.quorum().f(),
+            x: code.0,
+            needed: code.0 - code.1,
+            takes_part: roster.is_live(self.slot),
             members: members.collect(),
             decided: self.rsm.decided(),
             quota_bytes: genesis.policy().storage().quota_bytes,

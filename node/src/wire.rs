@@ -44,6 +44,9 @@ pub struct Status {
     pub tombstones_to_deliver: u64,
     /// Milliseconds since the Unix epoch at which the first lease ends, if anything is stored.
     pub first_lease_end_ms: Option<u64>,
+    /// Whether this member itself still takes part.
+    #[serde(default = "yes")]
+    pub takes_part: bool,
     /// The last digest of the OwnList that the group witnessed.
     pub last_witness: Option<WitnessStatus>,
     /// Milliseconds since the daemon started.
@@ -87,8 +90,28 @@ pub struct MemberStatus {
     pub bytes_held_by_me: u64,
     /// Chunks that this member returned with wrong contents since the daemon started.
     pub bad_chunks: u64,
+    /// Whether the group counts on this member.
+    #[serde(default)]
+    pub standing: MemberStanding,
     /// Why the link is down, if it is.
     pub last_error: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Whether a member takes part, as the log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemberStanding {
+    /// It does.
+    #[default]
+    Live,
+    /// Not for now; it still counts.
+    Suspended,
+    /// A proof or the authority took it out.
+    Expelled,
 }
 
 /// What the log says of this member's last witness command.

@@ -3,16 +3,18 @@
 //! A folder holds the authority's key, the policy and the join requests until the group is sealed;
 //! from then on also the ticket. Sealing is the moment from which the group id is fixed.
 
+use super::reform;
 use crate::error::{CliError, Code};
 use crate::files;
 use crate::output::{Output, moment, now_ms};
 use crate::session::Context;
+use bart_rsm::Change;
 use clap::{Args, Subcommand};
 use policy::human::{format_bytes, format_duration_ms, parse_duration_ms};
 use policy::{Genesis, GroupPolicy, JoinRequest, RosterFile, Ticket};
 use serde::Serialize;
 use std::path::{Path, PathBuf};
-use types::{SecretKey, Stamp};
+use types::{SecretKey, Slot, Stamp};
 use zeroize::Zeroizing;
 
 const AUTHORITY: &str = "authority.secret";
@@ -32,6 +34,12 @@ pub enum Command {
     Policy,
     /// Write the roster, with which anybody can check proofs (`pib pom verify`)
     Roster(RosterFlags),
+    /// Take a member out of the running group: it neither counts nor stores any more
+    Evict(reform::Flags),
+    /// Take a member back that was evicted or expelled
+    Reinstate(reform::Flags),
+    /// Bring what the authority signed elsewhere into the group
+    Apply(reform::Apply),
     /// Show a group that is being founded, or the one this member is in
     Show(Show),
 }
@@ -98,8 +106,24 @@ pub fn run(context: &Context, command: &Command) -> Result<Code, CliError> {
             Ok(Code::Done)
         }
         Command::Roster(flags) => roster(context, flags),
+        Command::Evict(flags) => change(context, flags, Change::Evict),
+        Command::Reinstate(flags) => change(context, flags, Change::Reinstate),
+        Command::Apply(flags) => reform::apply(context, flags),
         Command::Show(flags) => show(context, flags),
     }
+}
+
+fn change(
+    context: &Context,
+    flags: &reform::Flags,
+    change: fn(Slot) -> Change,
+) -> Result<Code, CliError> {
+    let draft = Draft::load(folder(context, flags.dir.as_ref()))?;
+    let Some(ticket) = &draft.ticket else {
+        return Err(CliError::new(Code::Failed, "the group is not sealed: nobody takes part yet")
+            .hint("leave the member's request out when you seal it"));
+    };
+    reform::reform(context, flags, ticket.genesis(), &draft.authority()?, change)
 }
 
 fn folder(context: &Context, dir: Option<&PathBuf>) -> PathBuf {

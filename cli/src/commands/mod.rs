@@ -16,6 +16,7 @@ pub mod man;
 pub mod mount;
 pub mod pom;
 pub mod prune;
+pub mod reform;
 pub mod restore;
 pub mod snapshots;
 pub mod status;

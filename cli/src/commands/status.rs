@@ -5,7 +5,7 @@ use crate::error::{CliError, Code};
 use crate::output::moment;
 use crate::session::Context;
 use clap::Args;
-use node::wire::Status;
+use node::wire::{MemberStanding, Status};
 use policy::human::{format_bytes, format_duration_ms};
 use serde::Serialize;
 
@@ -112,7 +112,12 @@ fn words(status: &Status, last: Option<&LastBackup>) -> Vec<String> {
         status.decided
     ));
     for member in &status.members {
-        let state = if member.up { "up  " } else { "DOWN" };
+        let state = match (member.standing, member.up) {
+            (MemberStanding::Expelled, _) => "OUT ",
+            (MemberStanding::Suspended, _) => "SUSP",
+            (MemberStanding::Live, true) => "up  ",
+            (MemberStanding::Live, false) => "DOWN",
+        };
         let bad = match member.bad_chunks {
             0 => String::new(),
             bad => format!(", RETURNED {bad} BAD CHUNKS"),

@@ -68,8 +68,10 @@ pub struct Objects {
     owner: Mutex<Owner>,
     rules: pib::Rules,
     roster: Arc<Roster>,
-    x: usize,
-    f: usize,
+    /// Chunks of a new object, and how many may be lost, as the group was founded.
+    founded: (usize, usize),
+    /// Who takes part now.
+    live: Mutex<BTreeSet<Slot>>,
     patience: Duration,
     possession: possession::Possession,
     names: Vec<String>,
@@ -128,9 +130,9 @@ impl Objects {
         Ok(Arc::new(Self {
             owner: Mutex::new(owner),
             rules,
+            live: Mutex::new(config.roster.live().collect()),
             roster: config.roster,
-            x,
-            f,
+            founded: (x, f),
             patience: config.patience,
             possession: possession::Possession::new(config.possession_check_ms),
             names: config.names,
@@ -205,6 +207,44 @@ impl Objects {
     /// Chunks that came back wrong since the start from one storer.
     pub fn bad_chunks_of(&self, slot: Slot) -> u64 {
         lock(&self.bad_chunks).get(&slot).map_or(0, |chunks| chunks.len() as u64)
+    }
+
+    /// Chunks of a new object, and how many of them may be lost.
+    pub fn sizes(&self) -> (usize, usize) {
+        let owner = lock(&self.owner);
+        let code = owner.maker().code();
+        (code.x(), code.f())
+    }
+
+    /// The log changed who takes part: what members hold that were taken out is placed again, and new
+    /// objects are coded for those that are left (specification 7.8).
+    pub async fn follow_roster(&self, roster: Arc<Roster>) -> Result<(), NodeError> {
+        let refused = |error: pib::Error| NodeError::Record {
+            what: "own objects",
+            detail: error.to_string(),
+        };
+        let gone = |slot: &Slot| {
+            roster.member(*slot).is_none_or(|m| m.standing == types::Standing::Expelled)
+        };
+        let mut tickets = Vec::new();
+        {
+            let mut owner = lock(&self.owner);
+            let others = roster.live().filter(|slot| *slot != owner.slot()).count();
+            let (x, f) = self.founded;
+            // Redundancy is kept as long as there is anybody to hold it.
+            let x = x.min(others.max(1));
+            owner.set_code(x, f.min(x - 1)).map_err(refused)?;
+            for slot in self.roster.all().filter(gone) {
+                let records = owner.forget_storer(slot).map_err(refused)?;
+                tickets.push(self.enqueue(records));
+            }
+        }
+        *lock(&self.live) = roster.live().collect();
+        for ticket in tickets {
+            ticket.durable().await?;
+        }
+        self.summary_changed();
+        Ok(())
     }
 
     fn enqueue(&self, records: Vec<Record>) -> Ticket {

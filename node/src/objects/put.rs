@@ -47,7 +47,8 @@ impl Objects {
             return Err(ObjectError::WrongName(key));
         }
         // The object, and x/(x-f) of it as chunks.
-        let coded = body.len() / (self.x - self.f).max(1) * self.x;
+        let (x, f) = self.sizes();
+        let coded = body.len() / (x - f).max(1) * x;
         let _room = self.room(body.len() + coded).await;
         let mut plan = self.plan(key, body.len() as u64, Instant::now() + self.patience).await?;
         let mut chunks = self.code(&plan, body.clone()).await?;
@@ -80,8 +81,8 @@ impl Objects {
 
     /// How long one storer may take: all the patience there is if nobody else could take its chunk.
     fn attempt(&self) -> Duration {
-        let others = self.roster.live().count().saturating_sub(1);
-        if others > self.x { self.patience / 4 } else { self.patience }
+        let others = lock(&self.live).len().saturating_sub(1);
+        if others > self.sizes().0 { self.patience / 4 } else { self.patience }
     }
 
     /// Never readable, hence never acknowledged.
@@ -134,8 +135,10 @@ impl Objects {
     fn candidates(&self) -> Vec<Candidate> {
         let placed = self.summary();
         let up = self.up();
-        let live = self.roster.live().filter(|slot| self.names.len() > usize::from(slot.0));
-        live.filter(|slot| *slot != lock(&self.owner).slot())
+        let live = lock(&self.live).clone();
+        let (own, known) = (lock(&self.owner).slot(), self.names.len());
+        live.into_iter()
+            .filter(|slot| *slot != own && usize::from(slot.0) < known)
             .map(|slot| Candidate {
                 slot,
                 quota_left_hint: self

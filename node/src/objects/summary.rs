@@ -95,7 +95,7 @@ impl Objects {
             .spread
             .keys()
             .map(|(holders, needed)| i64::from((holders & up).count_ones()) - *needed as i64);
-        least.min().unwrap_or(self.f as i64)
+        least.min().unwrap_or(self.sizes().1 as i64)
     }
 
     /// Bytes held, bytes reserved, and withdrawals that are not confirmed.

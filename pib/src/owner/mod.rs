@@ -168,6 +168,15 @@ impl Owner {
         &self.maker
     }
 
+    /// New objects become `x` chunks of which `f` may be lost; those that are stored keep their code.
+    pub fn set_code(&mut self, x: usize, f: usize) -> Result<(), Error> {
+        if (x, f) != (self.maker.code().x(), self.maker.code().f()) {
+            self.maker = Maker::new(Code::new(x, f)?, self.config.secrets.clone());
+            (self.config.x, self.config.f) = (x, f);
+        }
+        Ok(())
+    }
+
     /// Codes and decodes objects of another code: those stored before the group's `x` or `f`
     /// changed.
     pub fn maker_for(&self, x: usize, f: usize) -> Result<Maker, Error> {

@@ -43,8 +43,13 @@ pub fn from_bench(text: &str) -> Result<(Figure, Vec<String>), String> {
     if rows.is_empty() {
         return Err("the benchmark printed no result".into());
     }
-    let mut machines: Vec<String> = rows.iter().map(|(machine, ..)| machine.clone()).collect();
-    machines.dedup();
+    // Each once, in the order in which they came: the benchmark prints them by size.
+    let mut machines: Vec<String> = Vec::new();
+    for (machine, ..) in &rows {
+        if !machines.contains(machine) {
+            machines.push(machine.clone());
+        }
+    }
     let mut series = vec![Series {
         name: "paper (2005): less than this".into(),
         mark: Mark::Points,
@@ -83,12 +88,13 @@ mod tests {
         let text = format!(
             "{}noise\n{}{}",
             line("pib", 4, 5.0),
-            line("pib", 8, 9.0),
-            line("baseline", 4, 2.0)
+            line("baseline", 4, 2.0),
+            line("pib", 8, 9.0)
         );
         let (figure, lines) = from_bench(&text).unwrap();
         assert_eq!(figure.series[1].points, [(4.0, 5.0), (8.0, 9.0)]);
         assert_eq!(figure.series[3].points, [(4.0, 2.0)]);
+        assert_eq!(figure.series.len(), 5, "the paper, and two lines a machine");
         assert_eq!(lines.len(), 3);
         assert!(from_bench("nothing\n").is_err());
     }

@@ -6,7 +6,7 @@ use super::{LINK_PATIENCE, OWNER, Plan};
 use crate::error::{CliError, Code, io};
 use crate::harness::{Group, GroupSpec, Interrupt};
 use crate::tree::{Aspects, compare, everyday};
-use node::wire::ProofEntry;
+use node::wire::{MemberStanding, ProofEntry};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fs;
@@ -35,6 +35,8 @@ pub struct Report {
     /// The proof and the roster, in a folder that holds nothing else.
     proof: PathBuf,
     roster: PathBuf,
+    /// The proof came into the log, and every honest member counts the hostile one out.
+    expelled: bool,
     /// `pib pom verify` accepted it in that folder, without daemon or network.
     verified_offline: bool,
     /// A copy with one changed byte was refused, for this reason.
@@ -59,8 +61,8 @@ impl Report {
         match self.is_good() {
             true => format!(
                 "\nWhat this shows: {} signed two proposals for one instance, and what it signed convicts it before \
-                 anybody who has the roster ({:.1} s from the start of the backup to the first proof). Nobody else is \
-                 accused, and the backup of {} files came back the same.",
+                 anybody who has the roster ({:.1} s from the start of the backup to the first proof). The group put \
+                 the proof into its log and goes on without that member. Nobody else is accused, and the backup of {} files came back the same.",
                 self.hostile, self.seconds_to_proof, self.files
             ),
             false => format!("THE DEMO FAILED: {self:?}"),
@@ -72,6 +74,7 @@ impl Report {
         let guilty = self.convicted.iter().any(|one| one.slot == self.hostile_slot);
         guilty
             && self.honest_convicted == 0
+            && self.expelled
             && self.verified_offline
             && self.changed_copy_refused.is_some()
             && self.restored_identical
@@ -128,6 +131,13 @@ pub fn play(
          copy with one changed byte he found that it proves nothing.",
     );
     let convicted = all_convicted(&group, hostile)?;
+    let expelled = wait_for_expulsion(&group, hostile)?;
+    if expelled {
+        story.tell(format!(
+            "The proof is in the group's log: all others have taken {name} out, each at the same place, and store \
+             nothing with it any more."
+        ));
+    }
     let target = dir.join("restored");
     let restore = ["restore".as_ref(), "latest".as_ref(), "--target".as_ref(), target.as_os_str()];
     group.run(OWNER, &restore)?.success("pib restore")?;
@@ -151,6 +161,7 @@ pub fn play(
             .collect::<BTreeSet<_>>()
             .len(),
         convicted,
+        expelled,
         proof,
         roster,
         verified_offline,
@@ -160,6 +171,26 @@ pub fn play(
         restored_identical: found.identical(),
         seconds_to_proof,
     })
+}
+
+/// Whether every honest member comes to count the hostile one out.
+fn wait_for_expulsion(group: &Group, hostile: usize) -> Result<bool, CliError> {
+    let start = Instant::now();
+    while start.elapsed() < PROOF_PATIENCE {
+        let mut out = true;
+        for member in (0..group.len()).filter(|member| *member != hostile) {
+            let status = group.status(member)?;
+            out &= status.members.iter().any(|peer| {
+                usize::from(peer.slot) == hostile && peer.standing == MemberStanding::Expelled
+            });
+        }
+        if out {
+            return Ok(true);
+        }
+        group.check_interrupt()?;
+        std::thread::sleep(POLL);
+    }
+    Ok(false)
 }
 
 /// The first proof that an honest member holds against the hostile one, and who holds it.
