@@ -41,7 +41,7 @@ impl Group {
             gamma_ms: plan.gamma_ms,
             resend_max_ms: plan.resend_max_ms,
             pipeline: scenario.pipeline,
-            expel: false,
+            expel: plan.expel,
             ..Params::default()
         };
         Ok(Self { roster: Arc::new(roster), params, rules: scenario.core_rules() })

@@ -94,6 +94,8 @@ pub struct Plan {
     pub gamma_ms: u64,
     /// Slowest repetition.
     pub resend_max_ms: u64,
+    /// Whether proofs in the log expel.
+    pub expel: bool,
     /// No trouble from here on.
     pub calm_from_ms: u64,
 }
@@ -122,6 +124,7 @@ impl Plan {
             t0_min_ms: rng.pick(&[1_000, 3_000, 10_000]).unwrap_or(10_000),
             gamma_ms: rng.pick(&[2_000, 10_000, 30_000]).unwrap_or(30_000),
             resend_max_ms: rng.pick(&[30_000, 60_000, 600_000]).unwrap_or(600_000),
+            expel: false,
             calm_from_ms: 0,
             faulty,
         };
@@ -139,7 +142,9 @@ impl Plan {
         plan.draw_submissions(&slots, scenario.instances, &mut rng);
         if scenario.trouble == Trouble::Seeded {
             // A stream of its own: recorded seeds keep the rest of their plan.
-            plan.draw_machines(&slots, &mut Random::new(scenario.seed, Stream::Machines));
+            let mut rng = Random::new(scenario.seed, Stream::Machines);
+            plan.draw_machines(&slots, &mut rng);
+            plan.expel = rng.once_in(2);
         }
         plan.calm_from_ms = plan.end_of_trouble();
         plan

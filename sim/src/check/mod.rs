@@ -9,7 +9,7 @@ use bart_rsm::{Alarm, Fault, Proposal, Stats};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use types::{Instance, Slot, Stamp};
+use types::{Instance, Roster, Slot, Stamp};
 
 mod agreement;
 mod alarm;
@@ -20,6 +20,7 @@ mod memory;
 mod nontrivial;
 mod reference;
 mod sign_once;
+mod standing;
 mod state;
 mod termination;
 #[cfg(test)]
@@ -84,6 +85,15 @@ pub enum Observation<'a> {
     Crashed {
         /// Who.
         slot: Slot,
+    },
+    /// It was told who takes part from an instance on.
+    Roster {
+        /// Who.
+        slot: Slot,
+        /// From where on.
+        first: Instance,
+        /// Who takes part.
+        roster: &'a Arc<Roster>,
     },
     /// It has a proof of misbehavior.
     Convicted {
@@ -192,6 +202,7 @@ impl Checks {
                 Box::new(agreement::Agreement::default()),
                 Box::new(state::EqualStates::default()),
                 Box::new(reference::Reference::new(nodes, set.clone())),
+                Box::new(standing::SameRosters::new(nodes, set.clone())),
                 Box::new(nontrivial::NonTriviality::new(calm)),
                 Box::new(integrity::Integrity::new(set.clone())),
                 Box::new(sign_once::SignOnce::default()),

@@ -179,6 +179,18 @@ impl World {
                 });
                 self.checks.observe(now_ms, &Observation::Convicted { slot, pom });
             }
+            Effect::Roster { first, roster, changes } => {
+                for change in changes {
+                    self.trace.tell(now_ms, || {
+                        format!(
+                            "{slot} counts {} as {:?} from {first} on",
+                            change.slot, change.standing
+                        )
+                    });
+                }
+                let (first, roster) = (*first, roster);
+                self.checks.observe(now_ms, &Observation::Roster { slot, first, roster });
+            }
             Effect::Alarm(alarm) => {
                 self.trace.tell(now_ms, || format!("{slot} raises the alarm: {alarm:?}"));
                 self.checks.observe(now_ms, &Observation::Alarmed { slot, alarm });
