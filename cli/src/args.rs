@@ -2,8 +2,8 @@
 //! its file.
 
 use crate::commands::{
-    backup, bench, check, completions, daemon, demo, forget, group, hostile, init, join, ls, man,
-    mount, pom, prune, restore, snapshots, status,
+    backup, bench, check, completions, daemon, demo, forget, group, hostile, init, join, ledger,
+    ls, man, mount, pom, prune, restore, snapshots, status,
 };
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -79,6 +79,9 @@ pub enum Command {
     /// Proofs that a member broke the protocol: check, list, export
     #[command(subcommand)]
     Pom(pom::Command),
+    /// Storage credits: how large a sampled broadcast would be
+    #[command(subcommand)]
+    Ledger(ledger::Command),
     /// Show in a few minutes, on this machine alone, what PIB does when members die or lie
     Demo(demo::Flags),
     /// A test actor of the demonstration

@@ -11,6 +11,7 @@ pub mod group;
 pub mod hostile;
 pub mod init;
 pub mod join;
+pub mod ledger;
 pub mod ls;
 pub mod man;
 pub mod mount;
@@ -60,6 +61,7 @@ pub fn run(arguments: Arguments) -> Result<Code, CliError> {
         Command::Prune(flags) => prune::run(&context, &flags),
         Command::Pom(command) => pom::run(&context, &command),
         Command::Hostile(flags) => hostile::run(&context, &flags),
+        Command::Ledger(command) => ledger::run(&context, &command),
         Command::Demo(flags) => demo::run(&context, &flags),
         Command::Bench(command) => bench::run(&context, &command),
         Command::Completions(flags) => completions::run(&flags),
