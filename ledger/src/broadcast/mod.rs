@@ -15,6 +15,8 @@
 //!
 //! The sampled stack guarantees them with probability at least `1 - epsilon` each; the quorum ones always.
 
+pub mod sampled;
+
 use crate::ids::Place;
 use std::sync::Arc;
 use types::{Hash, Millis, Slot};
