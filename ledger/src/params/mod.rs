@@ -4,7 +4,8 @@
 //! `bounds.rs` write them out.
 //! Assumes: the adversary chose its members before the samples were drawn and does not know them.
 //! Guarantees: (1) every elementary bound of a [`Plan`] is at most a third of epsilon; (2) hence validity,
-//! consistency and totality of one broadcast each fail with a chance of at most epsilon; (3) a sample is
+//! consistency of one broadcast each fail with a chance of at most epsilon, and so does totality against an
+//! adversary that learns nothing from who subscribes to its members; (3) a sample is
 //! never larger than [`SIZES_MAX_TIMES`] times the members.
 //! Bounds: [`MEMBERS_MAX`].
 //! Deviations: samples of distinct members (the default here) are smaller than those with replacement of
