@@ -44,6 +44,34 @@ pub const UNTIMELY_CARRY: u8 = 8;
 /// `turn_exp_cap`: the turn timer stops doubling here.
 pub const TURN_EXPONENT_MAX: u32 = 10;
 
+/// Bytes of all requests that one assignment carries; with its frame it is one command.
+pub const WORK_LEN_MAX: usize = 6 * 1024;
+/// Requests in one assignment or vow.
+pub const WORK_BATCH_MAX: usize = 64;
+/// Bytes of the fields in the core of an answer: a vow is fulfilled with it in one command.
+pub const WORK_FIELDS_MAX: usize = 4 * 1024;
+/// Bytes of fields and bodies that one assignment may ask for. Larger data is asked for in slices.
+pub const WORK_CAP_MAX: usize = 1024 * 1024;
+/// Pending vows of one member.
+pub const VOWS_MAX: usize = 64;
+/// Bytes of pad in one command of the default message of a vow.
+pub const VOW_PART_LEN: usize = 7 * 1024;
+/// Machines that one machine is linked with.
+pub const LINKS_MAX: usize = 16;
+/// Assignments of one foreign machine that are remembered as executed.
+pub const FOREIGN_EXECUTED_MAX: usize = 4096;
+/// Assignments in one role that a member keeps at a time.
+pub const WORK_OPEN_MAX: usize = 16 * 1024;
+/// Bytes of a result that travels from one machine to another.
+pub const FOREIGN_RESULT_MAX: usize = 4 * 1024;
+/// Hops of work from machine to machine.
+pub const HOPS_MAX: u8 = 8;
+
+const _: () = assert!(WORK_LEN_MAX + 512 <= COMMAND_LEN_MAX);
+const _: () = assert!(WORK_FIELDS_MAX + 512 <= COMMAND_LEN_MAX);
+const _: () = assert!(VOW_PART_LEN + 64 <= COMMAND_LEN_MAX);
+// A denial of an answer costs more than the answer: one and a half times its bytes at the usual prices.
+const _: () = assert!(WORK_CAP_MAX * 7 / 4 + WORK_FIELDS_MAX * 2 < CONTROL_FRAME_MAX);
 const _: () = assert!(CHUNKS_MAX <= 256);
 const _: () = assert!(MEMBERS_MAX <= u16::MAX as usize);
 const _: () =

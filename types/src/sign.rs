@@ -69,6 +69,20 @@ kinds! {
     Ping = 16,
     /// The answer of a peer that has nothing to repeat.
     Pong = 17,
+    /// The signed core of an answer to assigned work.
+    WorkResponse = 24,
+    /// A witness or requester took an answer over.
+    WorkAck = 25,
+    /// A witness received no answer in time.
+    NoEvidence = 26,
+    /// A witness forwards an answer.
+    WorkWitness = 27,
+    /// A member of one machine certifies work for another.
+    WorkOrder = 28,
+    /// A member of a machine certifies the result of another machine's work.
+    ResultShare = 29,
+    /// A member certifies another's account at one place of the log.
+    AccountShare = 30,
     /// An owner's promise and instruction about one chunk.
     StoreInfo = 32,
     /// A storer holds a chunk.
