@@ -20,6 +20,7 @@
 //! | TR10: a stamp that goes back | `bad_proposal.rs` |
 //! | TR11: a listing of what was closed | `false_list.rs` |
 //! | the file | `form.rs` |
+//! | a decided proposal, for the layers above | `decided.rs` |
 //! | what a running core notices | `seen.rs`, `collect.rs` |
 //! | every proof that a set of signed objects yields | `candidates.rs` |
 
@@ -29,6 +30,7 @@ mod bad_proposal;
 mod bad_vector;
 mod candidates;
 mod collect;
+mod decided;
 mod error;
 mod false_list;
 mod form;
@@ -44,6 +46,7 @@ pub use bad_vector::BadVector;
 pub use candidates::{Exhibits, convictions};
 pub(crate) use collect::Collector;
 pub use collect::EVIDENCE_MAX;
+pub use decided::DecidedProposal;
 pub use error::PomError;
 pub use form::POM_LEN_MAX;
 pub use judge::Judge;
