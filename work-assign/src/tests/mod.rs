@@ -1,0 +1,9 @@
+mod costs;
+mod forms;
+mod honest;
+mod poms;
+mod ring;
+mod rows;
+mod said;
+mod vows;
+mod world;
