@@ -12,6 +12,7 @@ mod decode;
 mod mutate;
 mod script;
 mod step;
+mod work;
 
 pub use mutate::Mutations;
 
@@ -72,6 +73,11 @@ pub const TARGETS: &[Target] = &[
     decode::BULK_RESPONSE,
     decode::HELLO,
     decode::FRAMES,
+    work::WORK_COMMAND,
+    work::WORK_MESSAGE,
+    work::WORK_STATE,
+    work::WORK_POM,
+    work::WORK_RECORD_KEY,
     decode::GENESIS,
     decode::TICKET,
     decode::JOIN_REQUEST,
