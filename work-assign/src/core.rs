@@ -386,7 +386,7 @@ impl Core {
         self.expire_hosted();
         self.drive_vows();
         self.drive_abroad();
-        for peer in self.uptime.to_save(self.now.mono) {
+        for peer in self.uptime.take_unsaved(self.now.mono) {
             self.dirty.insert(Key::Uptime(peer));
         }
         let now = self.now.mono;

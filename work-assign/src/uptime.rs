@@ -42,7 +42,7 @@ impl Uptime {
     }
 
     /// Peers whose counters have moved by [`SAVE_MS`] since they were saved.
-    pub(crate) fn to_save(&mut self, now: Millis) -> Vec<Slot> {
+    pub(crate) fn take_unsaved(&mut self, now: Millis) -> Vec<Slot> {
         let peers: Vec<Slot> = self.peers.keys().copied().collect();
         let moved = |peer: &Slot| {
             let saved = self.peers.get(peer).map_or(0, |counter| counter.saved_ms);
@@ -92,8 +92,8 @@ mod tests {
     fn reading_after_a_crash_is_never_ahead_of_the_true_one() {
         let mut uptime = Uptime::default();
         uptime.gate(Millis(0), PEER, true);
-        assert!(uptime.to_save(Millis(SAVE_MS - 1)).is_empty());
-        assert_eq!(uptime.to_save(Millis(SAVE_MS + 5)), [PEER]);
+        assert!(uptime.take_unsaved(Millis(SAVE_MS - 1)).is_empty());
+        assert_eq!(uptime.take_unsaved(Millis(SAVE_MS + 5)), [PEER]);
         let saved = uptime.saved(PEER);
         let mut again = Uptime::default();
         again.restore(PEER, saved);
