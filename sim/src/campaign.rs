@@ -41,6 +41,8 @@ pub struct Summary {
     pub seeds_with_later_turns: u64,
     /// Crashes survived.
     pub crashes: u64,
+    /// Seeds that end with a stable checkpoint.
+    pub checkpoints: u64,
     /// Messages.
     pub messages: u64,
     /// Longest virtual time from the end of trouble to the end of a run.
@@ -65,6 +67,7 @@ impl Summary {
         self.nulls += outcome.nulls;
         self.seeds_with_later_turns += u64::from(outcome.later_turns);
         self.crashes += outcome.crashes;
+        self.checkpoints += u64::from(outcome.checkpoints > 0);
         self.messages += outcome.messages;
         self.settled_max_ms = self.settled_max_ms.max(outcome.settled_ms);
         if outcome.violations.is_empty() {

@@ -32,8 +32,10 @@ impl Group {
             GroupId(Hash::tagged("simulated group", &(scenario.nodes as u64).to_le_bytes()));
         let roster = Roster::new(group, Epoch(0), quorum.f(), quorum.mode(), members)
             .map_err(|error| error.to_string())?;
+        let default = Params::default();
         let params = Params {
             v_max: V_MAX,
+            ckpt_every: plan.checkpoint_every.unwrap_or(default.ckpt_every),
             t0_min_ms: plan.t0_min_ms,
             t0_max_ms: plan.t0_min_ms * 8,
             idle_first_ms: 5_000,
@@ -42,7 +44,7 @@ impl Group {
             resend_max_ms: plan.resend_max_ms,
             pipeline: scenario.pipeline,
             expel: plan.expel,
-            ..Params::default()
+            ..default
         };
         Ok(Self { roster: Arc::new(roster), params, rules: scenario.core_rules() })
     }

@@ -14,6 +14,7 @@
 //! Where to start reading: [`scenario`], [`plan`], [`world`], [`check`], [`adversary`], [`rows`].
 
 pub mod adversary;
+pub mod app;
 pub mod campaign;
 pub mod check;
 pub mod clock;
@@ -24,6 +25,7 @@ pub mod disk;
 pub mod explore;
 pub mod figures;
 pub mod group;
+pub mod memory;
 pub mod network;
 pub mod plan;
 pub mod rng;

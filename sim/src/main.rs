@@ -38,6 +38,9 @@ enum Command {
     /// Plays one seed with a crash at every point of every honest member's work; exits with 1 if one
     /// violates something.
     CrashPoints(CrashPointArgs),
+    /// Shows that memory and disk stay within their bounds over weeks, and what idling costs; exits
+    /// with 1 if a bound is exceeded.
+    Memory(MemoryArgs),
     /// Lists the adversaries.
     List(ListArgs),
 }
@@ -137,6 +140,22 @@ struct FigureArgs {
 }
 
 #[derive(Debug, Args)]
+struct MemoryArgs {
+    /// Days that a group of five idles.
+    #[arg(long, default_value_t = 30)]
+    days: u64,
+    /// Days that a group of twenty idles.
+    #[arg(long, default_value_t = 1)]
+    large_days: u64,
+    /// Days that one member of five is silent.
+    #[arg(long, default_value_t = 6)]
+    silent_days: u64,
+    /// Where to write `memory.md` and `memory.csv` [default: print only].
+    #[arg(long)]
+    out: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Args)]
 struct CrashPointArgs {
     #[command(flatten)]
     scenario: ScenarioArgs,
@@ -206,6 +225,7 @@ fn main() -> ExitCode {
         Command::Explore(args) => run_explore(&args),
         Command::Deviations(args) => deviations::run(&args),
         Command::CrashPoints(args) => crash_points(&args),
+        Command::Memory(args) => show_memory(&args),
         Command::List(args) => {
             list(&args);
             Ok(true)
@@ -248,13 +268,14 @@ fn run(args: &RunArgs) -> Result<bool, String> {
 fn print_summary(summary: &Summary, runs: &str, seconds: f64) {
     println!(
         "{} members, {} {runs}: {} instances decided ({} NULL), {} seeds with a \
-         turn above 0, {} crashes, {} messages, settled within {:.0} s of virtual time",
+         turn above 0, {} crashes, {} seeds with a stable checkpoint, {} messages, settled within {:.0} s of virtual time",
         summary.nodes,
         summary.seeds,
         summary.instances,
         summary.nulls,
         summary.seeds_with_later_turns,
         summary.crashes,
+        summary.checkpoints,
         summary.messages,
         summary.settled_max_ms as f64 / 1000.0,
     );
@@ -315,6 +336,20 @@ fn figures(args: &FigureArgs) -> Result<bool, String> {
     lines.iter().for_each(|line| println!("{line}"));
     paths.iter().for_each(|path| println!("wrote {}", path.display()));
     Ok(true)
+}
+
+fn show_memory(args: &MemoryArgs) -> Result<bool, String> {
+    let spans = sim::memory::Spans {
+        idle_days: args.days,
+        large_days: args.large_days,
+        silent_days: args.silent_days,
+    };
+    let report = sim::memory::run(spans)?;
+    println!("{}", report.markdown());
+    if let Some(folder) = &args.out {
+        report.write(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    }
+    Ok(report.exceeded().is_empty())
 }
 
 fn crash_points(args: &CrashPointArgs) -> Result<bool, String> {

@@ -96,6 +96,11 @@ pub struct Plan {
     pub resend_max_ms: u64,
     /// Whether proofs in the log expel.
     pub expel: bool,
+    /// Instances between checkpoints, if the seed says so.
+    pub checkpoint_every: Option<u64>,
+    /// Instances that must be decided besides those that were asked for, so that a checkpoint can
+    /// become stable.
+    pub more_instances: u64,
     /// No trouble from here on.
     pub calm_from_ms: u64,
 }
@@ -125,6 +130,8 @@ impl Plan {
             gamma_ms: rng.pick(&[2_000, 10_000, 30_000]).unwrap_or(30_000),
             resend_max_ms: rng.pick(&[30_000, 60_000, 600_000]).unwrap_or(600_000),
             expel: false,
+            checkpoint_every: None,
+            more_instances: 0,
             calm_from_ms: 0,
             faulty,
         };
@@ -145,6 +152,7 @@ impl Plan {
             let mut rng = Random::new(scenario.seed, Stream::Machines);
             plan.draw_machines(&slots, &mut rng);
             plan.expel = rng.once_in(2);
+            plan.draw_checkpoints(&slots, &mut Random::new(scenario.seed, Stream::Checkpoints));
         }
         plan.calm_from_ms = plan.end_of_trouble();
         plan
@@ -278,6 +286,15 @@ impl Plan {
         }
     }
 
+    /// Checkpoints as often as is permitted, and enough instances for the first to become stable.
+    fn draw_checkpoints(&mut self, slots: &[Slot], rng: &mut Random) {
+        if rng.once_in(CHECKPOINTS_ONCE_IN) {
+            let rotations = |count| count * slots.len() as u64;
+            self.checkpoint_every = Some(rotations(2) + rng.between(0, 3));
+            self.more_instances = rotations(3);
+        }
+    }
+
     fn draw_submissions(&mut self, slots: &[Slot], instances: u64, rng: &mut Random) {
         for &slot in slots {
             for ticket in 0..rng.between(0, 3.min(instances)) {
@@ -306,6 +323,9 @@ impl Plan {
             .max(self.stable_from_ms)
     }
 }
+
+/// One seed in so many has checkpoints: such a run is several times as long as another.
+const CHECKPOINTS_ONCE_IN: u64 = 12;
 
 /// A member whose disk is full starts again after so long, and again.
 pub const FULL_RETRY_MS: u64 = 2_000;

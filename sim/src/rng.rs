@@ -20,6 +20,8 @@ pub enum Stream {
     Disk = 4,
     /// Full disks and wrong clocks.
     Machines = 5,
+    /// Checkpoints.
+    Checkpoints = 6,
 }
 
 /// A deterministic source of numbers.

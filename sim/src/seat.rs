@@ -1,6 +1,7 @@
 //! A seat: one running engine with its disk and its clocks. An honest member has one seat; a
 //! faulty member may have several under one key.
 
+use crate::app::App;
 use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::rng::Random;
@@ -16,6 +17,8 @@ pub struct Seat {
     pub ordinal: usize,
     /// The engine; `None` while the machine is down.
     pub core: Option<Core>,
+    /// The application that the engine feeds; it survives crashes.
+    pub app: App,
     /// Its disk.
     pub disk: Disk,
     /// Counts restarts; what was scheduled for an earlier life is void.
@@ -48,6 +51,7 @@ impl Seat {
             slot: config.slot,
             ordinal,
             core: None,
+            app: App::default(),
             disk: Disk::default(),
             life: 0,
             fuse: None,

@@ -9,7 +9,7 @@ use crate::check::{Checks, End, Observation, Stop, Violation};
 use crate::network::Network;
 use crate::plan::{CRASH_WAIT_MS, Cut, FULL_RETRY_MS, Full, Plan, Submission};
 use crate::rng::{Random, Stream};
-use crate::scenario::Scenario;
+use crate::scenario::{RuleSet, Scenario};
 use crate::seat::Seat;
 use crate::trace::Trace;
 use crate::{group, view};
@@ -18,7 +18,7 @@ use bart_rsm::{Effect, Input, RecordKey, Step};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::sync::Arc;
-use types::{Hash, Slot};
+use types::{Hash, Instance, Slot};
 
 /// Virtual time after the end of all trouble in which everything must be done.
 const SETTLE_MS: u64 = 40 * 3_600_000;
@@ -36,6 +36,7 @@ enum Event {
     Release { from: Slot, to: Slot, bytes: Arc<Vec<u8>> },
     Wake { seat: usize, life: u32 },
     Loaded { seat: usize, life: u32, key: RecordKey },
+    Digested { seat: usize, life: u32, inst: Instance, state: Hash },
     Notice { seat: usize, life: u32, peer: Slot },
     CutBegins(usize),
     CutEnds(usize),
@@ -66,6 +67,8 @@ pub struct Outcome {
     pub settled_ms: u64,
     /// Crashes that happened.
     pub crashes: u64,
+    /// Honest members that hold a stable checkpoint at the end.
+    pub checkpoints: u64,
     /// Effects of each honest member, as crash points count them.
     pub effects: BTreeMap<Slot, u64>,
     /// Digest of everything that happened.
@@ -91,6 +94,7 @@ impl Outcome {
             messages: 0,
             settled_ms: 0,
             crashes: 0,
+            checkpoints: 0,
             effects: BTreeMap::new(),
             digest: Hash::ZERO,
             story: Vec::new(),
@@ -166,7 +170,7 @@ impl World {
             now_ms: 0,
             queue: BinaryHeap::new(),
             order: 0,
-            target: scenario.instances,
+            target: scenario.instances + plan.more_instances,
             nodes: scenario.nodes,
             seats,
             strategies,
@@ -177,7 +181,7 @@ impl World {
                 Random::new(scenario.seed, Stream::Network),
             ),
             disk_rng: Random::new(scenario.seed, Stream::Disk),
-            checks: Checks::new(scenario.nodes, &honest, plan.is_calm()),
+            checks: checks(scenario, &group, &plan, &honest),
             trace: Trace::new(scenario.told),
             applied: honest.iter().map(|slot| (*slot, 0)).collect(),
             nulls: 0,
@@ -310,6 +314,11 @@ impl World {
                     self.handle(seat, input);
                 }
             }
+            Event::Digested { seat, life, inst, state } => {
+                if self.seats[seat].life == life {
+                    self.handle(seat, Input::Digest { inst, state });
+                }
+            }
             Event::Notice { seat, life, peer } => {
                 if self.seats[seat].life == life {
                     self.tell_link(seat, peer);
@@ -348,6 +357,15 @@ impl World {
                 self.push(self.now_ms + pause, Event::Plot { slot });
             }
         }
+    }
+}
+
+/// All checks of a scenario.
+fn checks(scenario: &Scenario, group: &group::Group, plan: &Plan, honest: &[Slot]) -> Checks {
+    let checks = Checks::new(scenario.nodes, honest, plan.is_calm());
+    match scenario.rules {
+        RuleSet::Resolved => checks.with_innocence(&group.roster, honest),
+        _ => checks,
     }
 }
 

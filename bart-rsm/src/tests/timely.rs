@@ -217,6 +217,27 @@ fn members_that_wake_the_group_for_their_commands_are_not_marked() {
     }
 }
 
+/// Slot 2 calls three of four others and then proposes nothing, though it was heard twice.
+#[test]
+fn wake_without_a_command_in_the_next_proposal_is_marked_once_by_each_that_was_called_u4() {
+    let mut net = Net::new(5);
+    net.run(300_000);
+    assert!(net.run_until(600_000, |net| net.decided(2) % 5 == 3), "slot 2 has just proposed");
+    let no = net.decided(2);
+    let wake = Wake { core: forge::signed(&net.roster, 2, no, 0, WakeStatement {}) };
+    for to in [0, 1, 3, 0, 1, 3] {
+        net.inject(Slot(2), Slot(to), &Message::Wake(wake.clone()));
+    }
+    assert!(net.run_until(60_000, |net| net.decided(0) == no + 4));
+    for slot in 0..5 {
+        assert_eq!(marks(&net, slot), [0; 5], "slot {slot}: its next proposal is not decided");
+    }
+    assert!(net.run_until(600_000, |net| (0..5).all(|slot| net.decided(slot) > no + 6)));
+    for (slot, units) in [(0, 1), (1, 1), (2, 0), (3, 1), (4, 0)] {
+        assert_eq!(marks(&net, slot), [0, 0, units, 0, 0], "slot {slot}");
+    }
+}
+
 #[test]
 fn wake_rouses_a_whole_rotation_and_is_said_once_in_it() {
     let mut net = Net::new(5);

@@ -5,7 +5,7 @@
 
 use bart_rsm::message::Message;
 use bart_rsm::pom::Pom;
-use bart_rsm::{Alarm, Fault, Proposal, Stats};
+use bart_rsm::{Alarm, Checkpoint, Fault, Proposal, Stats};
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +14,9 @@ use types::{Instance, Roster, Slot, Stamp};
 mod agreement;
 mod alarm;
 mod blame;
+mod checkpoints;
 mod commands;
+mod innocence;
 mod integrity;
 mod memory;
 mod nontrivial;
@@ -26,7 +28,7 @@ mod termination;
 #[cfg(test)]
 mod tests;
 
-/// Something that an honest member did, or that was done to it.
+/// Something that an honest member did, or that was done to it; and what faulty members send.
 #[derive(Debug)]
 pub enum Observation<'a> {
     /// It sent a message.
@@ -35,6 +37,11 @@ pub enum Observation<'a> {
         slot: Slot,
         /// To whom.
         to: Slot,
+        /// What.
+        message: &'a Message,
+    },
+    /// A faulty member put a message on a link.
+    Thrown {
         /// What.
         message: &'a Message,
     },
@@ -147,6 +154,8 @@ pub struct End {
     /// Duties below the target that one honest member expects from another: who expects, from
     /// whom, and what.
     pub residual: Vec<(Slot, Slot, String)>,
+    /// The stable checkpoints that honest members hold.
+    pub stable: Vec<(Slot, Checkpoint)>,
 }
 
 /// A property that did not hold.
@@ -207,6 +216,7 @@ impl Checks {
                 Box::new(integrity::Integrity::new(set.clone())),
                 Box::new(sign_once::SignOnce::default()),
                 Box::new(commands::Commands::new(set.clone())),
+                Box::new(checkpoints::Checkpoints::default()),
                 Box::new(memory::Memory::new(nodes)),
                 Box::new(alarm::NoAlarm),
                 Box::new(blame::NoBlame::new(set)),
@@ -215,6 +225,14 @@ impl Checks {
             ],
             found: Vec::new(),
         }
+    }
+
+    /// Shows also everything that was ever signed to a judge. Only for honest members that keep the
+    /// resolved rules: others may well be convicted.
+    pub fn with_innocence(mut self, roster: &Roster, honest: &[Slot]) -> Self {
+        let honest = honest.iter().copied().collect();
+        self.checks.push(Box::new(innocence::Innocence::new(roster, honest)));
+        self
     }
 
     /// Shows an observation to every check.

@@ -1,8 +1,13 @@
 //! Each checker catches what it is there for.
 
 use super::*;
-use bart_rsm::message::{AgreeAck, AgreeAckStatement};
-use types::{Epoch, GroupId, Hash, Header, Ident, Kind, SecretKey, Signed, Turn};
+use crate::view;
+use bart_rsm::message::{
+    Agree, AgreeAck, AgreeAckStatement, AgreeStatement, Value, ValueStatement,
+};
+use types::{
+    Epoch, GroupId, Hash, Header, Ident, Kind, Member, Mode, SecretKey, Signed, Standing, Turn,
+};
 
 fn ack(value: &[u8]) -> Message {
     let header = Header {
@@ -110,7 +115,8 @@ fn command_that_is_never_applied_is_caught() {
     check.observe(&Observation::Submitted { slot: Slot(0), command: b"command" }).unwrap();
     assert!(!check.is_settled());
     let (stop, applied, residual) = (Stop::OutOfTime, Vec::new(), Vec::new());
-    assert_eq!(check.finish(&End { stop, now_ms: 0, target: 1, applied, residual }).len(), 1);
+    let end = End { stop, now_ms: 0, target: 1, applied, residual, stable: Vec::new() };
+    assert_eq!(check.finish(&end).len(), 1);
 }
 
 #[test]
@@ -206,4 +212,79 @@ fn states_that_differ_after_one_number_of_instances_are_caught() {
     // What differed once stays different.
     check.observe(&applied(1, 2, None)).unwrap();
     assert!(check.observe(&applied(2, 2, None)).is_err());
+}
+
+/// Five members; the key of slot 1 is the one that `ack` signs with.
+fn roster() -> Roster {
+    let member = |slot: u8| Member {
+        identities: vec![SecretKey::from_seed(&[6 + slot; 32]).public()],
+        active: Ident(0),
+        standing: Standing::Live,
+    };
+    let members = (0..5).map(member).collect();
+    Roster::new(GroupId(Hash::ZERO), Epoch(0), 1, Mode::QuasiSync, members).unwrap()
+}
+
+fn end(stable: Vec<(Slot, Checkpoint)>) -> End {
+    let (stop, applied, residual) = (Stop::Done, Vec::new(), Vec::new());
+    End { stop, now_ms: 0, target: 1, applied, residual, stable }
+}
+
+#[test]
+fn two_statements_of_an_honest_member_convict_it_and_those_of_a_faulty_one_do_not() {
+    for (honest, caught) in [(vec![Slot(1), Slot(2)], 1), (vec![Slot(2)], 0)] {
+        let mut check = innocence::Innocence::new(&roster(), honest.into_iter().collect());
+        // One is sent, the other is only shown by a faulty member.
+        for (message, thrown) in [(ack(b"a"), false), (ack(b"b"), true)] {
+            let message = &message;
+            let seen = match thrown {
+                true => Observation::Thrown { message },
+                false => Observation::Sent { slot: Slot(1), to: Slot(2), message },
+            };
+            check.observe(&seen).unwrap();
+        }
+        assert_eq!(check.finish(&end(vec![])).len(), caught);
+    }
+}
+
+/// Slot `slot` proposes in instance 9 and publishes this state after instance 4.
+fn publishes(slot: u16, state: u8) -> Message {
+    let checkpoint = (Instance(4), Hash([state; 32]));
+    let value = Proposal { checkpoint, ..(*proposal(&[])).clone() };
+    let body = view::proposal_bytes(&value);
+    let header = Header {
+        kind: Kind::Value,
+        epoch: Epoch(0),
+        inst: Instance(9),
+        turn: Turn(0),
+        slot: Slot(slot),
+        ident: Ident(0),
+    };
+    let key = SecretKey::from_seed(&[6 + slot as u8; 32]);
+    let group = GroupId(Hash::ZERO);
+    let len = types::Size(body.len() as u64);
+    let said = ValueStatement { body: Hash::of(&body), len };
+    let statement = Signed::new(&key, &group, header, said).into_inner();
+    let said = AgreeStatement { value: Hash::ZERO, reads: Hash::ZERO };
+    let core = Signed::new(&key, &group, Header { kind: Kind::Agree, ..header }, said).into_inner();
+    Message::Agree(Agree { core, value: Arc::new(Value { statement, body: body.into() }) })
+}
+
+#[test]
+fn two_states_after_one_prefix_are_caught_and_a_stable_one_that_nobody_honest_named() {
+    let told = |check: &mut checkpoints::Checkpoints, slot, state| {
+        let message = publishes(slot, state);
+        let (slot, to) = (Slot(slot), Slot(4));
+        check.observe(&Observation::Sent { slot, to, message: &message })
+    };
+    let stable = |inst, state| {
+        vec![(Slot(2), Checkpoint { inst: Instance(inst), digest: Hash([state; 32]) })]
+    };
+    let mut check = checkpoints::Checkpoints::default();
+    told(&mut check, 1, 7).unwrap();
+    told(&mut check, 2, 7).unwrap();
+    assert!(check.finish(&end(stable(4, 7))).is_empty());
+    assert_eq!(check.finish(&end(stable(4, 8))).len(), 1);
+    assert_eq!(check.finish(&end(stable(3, 7))).len(), 1);
+    assert!(told(&mut check, 3, 8).is_err());
 }

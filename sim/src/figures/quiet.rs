@@ -5,8 +5,9 @@
 //! unreachable for a while, and slow senders hold their proposals back. Guarantees: the same
 //! setting gives the same course.
 
+use crate::app::App;
 use bart_rsm::message::Message;
-use bart_rsm::{Config, Core, Effect, Input, Now, Params, Record, RecordKey, Rules, Step};
+use bart_rsm::{Config, Core, Effect, Input, Now, Params, Record, RecordKey, Rules, Stats, Step};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::{
@@ -33,6 +34,8 @@ pub struct Setting {
 /// One member.
 struct Seat {
     core: Core,
+    app: App,
+    committed: u64,
     disk: BTreeMap<RecordKey, Vec<u8>>,
 }
 
@@ -76,7 +79,7 @@ impl Quiet {
                 rules: Rules::default().with_shared_verdicts(),
             };
             let core = Core::new(config, key(slot)).map_err(|error| error.to_string())?;
-            seats.push(Seat { core, disk: BTreeMap::new() });
+            seats.push(Seat { core, app: App::default(), committed: 0, disk: BTreeMap::new() });
         }
         let mut quiet = Self {
             setting,
@@ -110,6 +113,28 @@ impl Quiet {
     pub fn decided(&self, slot: Slot) -> u64 {
         let core = &self.seats[usize::from(slot.0)].core;
         core.decided_upto().map_or(0, |no| no.0 + 1)
+    }
+
+    /// Commands of its own that a member saw committed.
+    pub fn committed(&self, slot: Slot) -> u64 {
+        self.seats[usize::from(slot.0)].committed
+    }
+
+    /// What a member holds in memory.
+    pub fn stats(&self, slot: Slot) -> Stats {
+        self.seats[usize::from(slot.0)].core.stats()
+    }
+
+    /// Records on a member's disk, and their bytes, keys included.
+    pub fn disk(&self, slot: Slot) -> (usize, usize) {
+        let disk = &self.seats[usize::from(slot.0)].disk;
+        let bytes = |(key, value): (&RecordKey, &Vec<u8>)| key.to_bytes().len() + value.len();
+        (disk.len(), disk.iter().map(bytes).sum())
+    }
+
+    /// The latest instance whose state more than `f` members named alike, as a member knows it.
+    pub fn stable(&self, slot: Slot) -> Option<u64> {
+        self.seats[usize::from(slot.0)].core.stable_checkpoint().map(|stable| stable.inst.0)
     }
 
     /// Hands a member a command.
@@ -178,7 +203,7 @@ impl Quiet {
 
     fn carry_out(&mut self, slot: Slot, step: Step) {
         assert!(step.faults.iter().all(|(_, fault)| !fault.is_misbehavior()), "{:?}", step.faults);
-        let mut loads = Vec::new();
+        let (mut loads, mut named) = (Vec::new(), Vec::new());
         let seat = &mut self.seats[usize::from(slot.0)];
         let mut sends = Vec::new();
         for effect in step.effects {
@@ -193,12 +218,22 @@ impl Quiet {
                 }
                 Effect::Load(key) => loads.push(key),
                 Effect::Send { to, message } => sends.push((to, message)),
+                Effect::Apply { inst, sender, proposal, tau } => {
+                    seat.app.apply(inst, sender, proposal.as_ref(), tau);
+                }
+                Effect::Digest { inst } => {
+                    named.extend(seat.app.digest(inst).map(|state| Input::Digest { inst, state }));
+                }
+                Effect::Committed { .. } => seat.committed += 1,
                 Effect::Alarm(alarm) => panic!("honest members raised an alarm: {alarm}"),
                 _ => {}
             }
         }
         for (to, message) in sends {
             self.post(slot, to, &message);
+        }
+        for input in named {
+            self.input(slot, input);
         }
         for key in loads {
             let record = self.seats[usize::from(slot.0)].disk.get(&key);

@@ -1,6 +1,7 @@
 //! When a run is over, and what is left of it.
 
 use super::*;
+use bart_rsm::Checkpoint;
 
 impl World {
     /// Everything has happened that must: all trouble is over, every honest member is up and has
@@ -34,6 +35,12 @@ impl World {
         found
     }
 
+    /// The stable checkpoints of honest members that are up.
+    fn stable(&self) -> Vec<(Slot, Checkpoint)> {
+        let of = |seat: &Seat| Some((seat.slot, seat.core.as_ref()?.stable_checkpoint()?));
+        self.honest_seats().filter_map(of).collect()
+    }
+
     /// Closes the run.
     pub(super) fn close(mut self, stop: Stop) -> Outcome {
         let end = End {
@@ -42,8 +49,10 @@ impl World {
             target: self.target,
             applied: self.applied.iter().map(|(slot, applied)| (*slot, *applied)).collect(),
             residual: self.residual(false),
+            stable: self.stable(),
         };
         self.trace.tell(self.now_ms, || format!("the run ends: {stop:?}"));
+        let checkpoints = end.stable.len() as u64;
         let effects = self.honest_seats().map(|seat| (seat.slot, seat.effects)).collect();
         let mut violations = std::mem::take(&mut self.broken);
         violations.extend(self.checks.finish(&end));
@@ -61,6 +70,7 @@ impl World {
             messages: self.messages,
             settled_ms: self.now_ms.saturating_sub(self.plan.calm_from_ms),
             crashes: self.crashes,
+            checkpoints,
             effects,
             digest: self.trace.digest(),
             story: self.trace.into_lines(),

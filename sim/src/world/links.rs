@@ -26,9 +26,13 @@ impl World {
                 self.trace.tell(self.now_ms, || {
                     format!("{from} (faulty) -> {to}: {}", view::describe(&message))
                 });
+                self.checks.observe(self.now_ms, &Observation::Thrown { message: &message });
                 Arc::new(view::encode(&message))
             }
             Content::Bytes(bytes) => {
+                if let Ok(message) = view::decode(&bytes) {
+                    self.checks.observe(self.now_ms, &Observation::Thrown { message: &message });
+                }
                 let len = bytes.len();
                 self.trace
                     .tell(self.now_ms, || format!("{from} (faulty) -> {to}: {len} altered bytes"));

@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// How long an application takes to name its state.
+const DIGEST_MS: u64 = 2;
+
 impl World {
     /// Starts a machine and lets it see its links.
     pub(super) fn boot(&mut self, seat: usize) {
@@ -96,6 +99,9 @@ impl World {
     fn release(&mut self, seat: usize, effect: Effect) {
         let slot = self.seats[seat].slot;
         let honest = self.is_honest(slot);
+        if let Effect::Apply { inst, sender, proposal, tau } = &effect {
+            self.seats[seat].app.apply(*inst, *sender, proposal.as_ref(), *tau);
+        }
         match effect {
             Effect::Send { to, message } if honest => self.send_honest(slot, to, &message),
             Effect::Send { to, message } => self.send_faulty(seat, to, message),
@@ -105,6 +111,13 @@ impl World {
                 self.push(at_ms, Event::Loaded { seat, life, key });
             }
             Effect::Persist(_) | Effect::Erase { .. } => {}
+            Effect::Digest { inst } => {
+                if let Some(state) = self.seats[seat].app.digest(inst) {
+                    let life = self.seats[seat].life;
+                    let at_ms = self.now_ms + DIGEST_MS;
+                    self.push(at_ms, Event::Digested { seat, life, inst, state });
+                }
+            }
             told if honest => self.observe_effect(slot, &told),
             _ => {}
         }
