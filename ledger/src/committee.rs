@@ -3,7 +3,10 @@
 //! A committee is not a [`types::Roster`]: it has no turns and no sender apart from the voters, so
 //! `n >= 3f + 1` is enough, and sampled broadcasts run at sizes that no state machine serves.
 
-use types::{Epoch, GroupId, PublicKey, Roster, Slot};
+use types::{
+    Epoch, GroupId, Header, Ident, Instance, Kind, PublicKey, Roster, Signature, SignedPayload,
+    Slot, Turn,
+};
 
 /// Members of one committee.
 pub const COMMITTEE_MAX: usize = 20_000;
@@ -30,11 +33,12 @@ pub struct Committee {
     group: GroupId,
     epoch: Epoch,
     keys: Vec<PublicKey>,
+    idents: Vec<Ident>,
     f: usize,
 }
 
 impl Committee {
-    /// Checks `n >= 3f + 1` and the limit on members.
+    /// The first identity of each member. Checks `n >= 3f + 1` and the limit on members.
     pub fn new(
         group: GroupId,
         epoch: Epoch,
@@ -48,14 +52,20 @@ impl Committee {
         if f > n || n < 3 * f + 1 {
             return Err(CommitteeError::TooFew { n, f });
         }
-        Ok(Self { group, epoch, keys, f })
+        Ok(Self { group, epoch, idents: vec![Ident(0); n], keys, f })
     }
 
     /// The members of a state machine, with the keys that act now. A slot keeps its number, so an
     /// expelled one still counts as one that never answers.
     pub fn of(roster: &Roster) -> Result<Self, CommitteeError> {
         let keys = roster.all().filter_map(|slot| roster.active_key(slot).copied()).collect();
-        Self::new(roster.group(), roster.epoch(), keys, roster.quorum().f())
+        let mut made = Self::new(roster.group(), roster.epoch(), keys, roster.quorum().f())?;
+        made.idents = roster
+            .all()
+            .filter_map(|slot| roster.member(slot))
+            .map(|member| member.active)
+            .collect();
+        Ok(made)
     }
 
     /// The group.
@@ -86,6 +96,24 @@ impl Committee {
     /// A member's key.
     pub fn key(&self, slot: Slot) -> Option<&PublicKey> {
         self.keys.get(usize::from(slot.0))
+    }
+
+    /// The linked identity that acts for a member.
+    pub fn ident(&self, slot: Slot) -> Option<Ident> {
+        self.idents.get(usize::from(slot.0)).copied()
+    }
+
+    /// The header under which a member signs outside the log.
+    pub fn header(&self, kind: Kind, slot: Slot) -> Header {
+        let ident = self.ident(slot).unwrap_or_default();
+        Header { kind, epoch: Epoch(0), inst: Instance(0), turn: Turn(0), slot, ident }
+    }
+
+    /// Whether `signature` is the member's, over `payload` and the header that it must have had.
+    pub fn verify<T: SignedPayload>(&self, slot: Slot, payload: &T, signature: &Signature) -> bool {
+        let Some(key) = self.key(slot) else { return false };
+        let header = self.header(T::KIND, slot);
+        key.verify(&self.group, &header, &payload.to_bytes(), signature).is_ok()
     }
 
     /// More than `(n + f) / 2`: two such sets share an honest member, and `n - f` reach it.

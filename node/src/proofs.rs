@@ -19,6 +19,9 @@ pub enum NotProven {
     /// The backup service's verifier refuses it.
     #[error(transparent)]
     Backup(#[from] pib::PomError),
+    /// The ledger's verifier refuses it.
+    #[error(transparent)]
+    Credits(#[from] ledger::pom::PomError),
     /// Written by a version that knows more.
     #[error("this program cannot judge proofs of this kind ({0:?}); use the one that wrote it")]
     OtherFamily(Family),
@@ -59,6 +62,7 @@ pub struct Verdict {
 /// The bytes of the longest proof of any family.
 pub const PROOF_LEN_MAX: usize = pib::pom::POM_LEN_MAX;
 const _: () = assert!(bart_rsm::pom::POM_LEN_MAX <= PROOF_LEN_MAX);
+const _: () = assert!(ledger::pom::POM_LEN_MAX <= PROOF_LEN_MAX);
 
 /// What decides whether a storer's answer is legal in this group.
 pub fn rules(genesis: &Genesis) -> pib::Rules {
@@ -110,6 +114,20 @@ impl<'a> Judge<'a> {
                     name: found.kind.name(),
                     words: found.kind.words(),
                     rule: found.rule,
+                    accused: found.accused,
+                    ident: found.ident,
+                    place: None,
+                })
+            }
+            Family::Credits => {
+                let pom = ledger::pom::Pom::from_bytes(bytes)?;
+                let found = ledger::pom::verify(&pom, self.genesis.roster())?;
+                Ok(Verdict {
+                    id: pom.digest(),
+                    row: format!("LD{}", found.kind.row()),
+                    name: found.kind.name(),
+                    words: found.kind.words(),
+                    rule: "one statement for each account and number",
                     accused: found.accused,
                     ident: found.ident,
                     place: None,
@@ -193,6 +211,30 @@ mod tests {
         assert_eq!(verdict.id, id(&file));
         let other = self::genesis("street");
         assert!(matches!(Judge::new(&other).judge(&file), Err(NotProven::Backup(_))));
+    }
+
+    #[test]
+    fn double_spend_is_judged_by_the_founding_document_alone() {
+        use ledger::{Account, Amount, Committee, Order, Payment, Place, Seq, Transfer};
+        use types::Encode as _;
+        let genesis = genesis("garden");
+        let committee = Committee::of(genesis.roster()).unwrap();
+        let order = |to| {
+            let payments = vec![Payment { to: Account(to), amount: Amount(5) }];
+            let place = Place { account: Account(3), seq: Seq(1) };
+            let (base, deps, about) = (0, Vec::new(), Hash::ZERO);
+            let transfer = Transfer { place, payments, base, deps, about };
+            Order::sign(&committee, &key(3), Slot(3), transfer).payload()
+        };
+        let place = Place { account: Account(3), seq: Seq(1) };
+        let (first, second) = (order(1), order(2));
+        let evidence = ledger::broadcast::Evidence::TwoPayloads { place, first, second };
+        let file = ledger::pom::Pom::of(&committee, &evidence)[0].to_bytes();
+        let verdict = Judge::new(&genesis).judge(&file).unwrap();
+        assert_eq!((verdict.row.as_str(), verdict.name), ("LD1", "DoubleSpend"));
+        assert_eq!((verdict.accused, verdict.ident), (Slot(3), Ident(0)));
+        let other = self::genesis("street");
+        assert!(matches!(Judge::new(&other).judge(&file), Err(NotProven::Credits(_))));
     }
 
     #[test]

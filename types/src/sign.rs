@@ -99,6 +99,12 @@ kinds! {
     OwnList = 38,
     /// A storer's list of what it holds.
     StoreList = 39,
+    /// The owner of an account moves credits.
+    Transfer = 48,
+    /// One owner of a shared account vouches for its next transfer.
+    OwnerVote = 49,
+    /// A witness saw only this message at its place.
+    Echo = 50,
     /// The authority founds a group.
     Genesis = 64,
     /// The authority lets a member in.

@@ -15,6 +15,7 @@
 //!
 //! The sampled stack guarantees them with probability at least `1 - epsilon` each; the quorum ones always.
 
+pub mod quorum;
 pub mod sampled;
 
 use crate::ids::Place;
@@ -187,4 +188,12 @@ pub trait Admit {
     /// Whether a member runs the account's broadcast and may start one.
     /// A shared account may be run by each of several.
     fn may_start(&self, place: Place, member: Slot) -> bool;
+
+    /// Whether a witness may vouch for an admitted payload now: whether its own state could apply it. The
+    /// answer differs from member to member and from time to time; it turns true in the end for what an
+    /// honest owner broadcasts.
+    fn ready(&self, place: Place, payload: &[u8]) -> bool {
+        let _ = (place, payload);
+        true
+    }
 }

@@ -1,0 +1,7 @@
+mod broadcast;
+mod checkpoint;
+mod net;
+mod proofs;
+mod shared;
+mod state;
+mod wallet;
