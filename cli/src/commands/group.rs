@@ -36,7 +36,7 @@ pub enum Command {
     Roster(RosterFlags),
     /// Take a member out of the running group: it neither counts nor stores any more
     Evict(reform::Flags),
-    /// Take a member back that was evicted or expelled
+    /// Take a member back that was evicted or expelled, while the others still keep what it missed
     Reinstate(reform::Flags),
     /// Bring what the authority signed elsewhere into the group
     Apply(reform::Apply),
