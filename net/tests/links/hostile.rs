@@ -161,7 +161,7 @@ async fn hostile(at: SocketAddr) -> net::Connection {
 fn hello(class: u8) -> Vec<u8> {
     let mut out = vec![50, 0, 0, 0, 1];
     out.extend(b"PIBL");
-    out.extend(1u16.to_le_bytes());
+    out.extend(net::PROTOCOL_VERSION.to_le_bytes());
     out.push(class);
     out.extend(0u16.to_le_bytes());
     out.extend(1u16.to_le_bytes());
@@ -251,7 +251,7 @@ async fn member_without_proper_hello_is_refused() {
     instead_of_hello(&[0xff; 64], FaultKind::BadHello).await;
     instead_of_hello(b"", FaultKind::HelloTimeout).await;
     let mut version = hello(CONTROL);
-    version[9] = 2;
+    version[9] = 0;
     instead_of_hello(&version, FaultKind::WrongVersion).await;
     let mut group = hello(CONTROL);
     group[20] ^= 1;

@@ -46,6 +46,31 @@ impl Objects {
         if !named.unwrap_or(false) {
             return Err(ObjectError::WrongName(key));
         }
+        match self.store(key, body.clone()).await {
+            // The group became smaller meanwhile: there are fewer members than chunks. What has enough of
+            // them stays as it is, anything else is coded anew for those that are left.
+            Err(ObjectError::NotEnoughMembers { .. }) if self.is_too_wide(&key) => {
+                if self.is_leftover(&key) {
+                    self.remove_claimed(key).await?;
+                    return self.store(key, body).await;
+                }
+                self.promises.barrier().await?;
+                tracing::warn!(object = %key, "stored with fewer chunks than it was coded for: the group became smaller");
+                self.remember(key, &body, false);
+                self.summary_changed();
+                Ok(true)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether an object of the list has more chunks than there are members to hold them.
+    pub(super) fn is_too_wide(&self, key: &ObjectKey) -> bool {
+        let others = lock(&self.live).len().saturating_sub(1);
+        lock(&self.owner).info(key).is_some_and(|info| info.x > others)
+    }
+
+    async fn store(&self, key: ObjectKey, body: Bytes) -> Result<bool, ObjectError> {
         // The object, and x/(x-f) of it as chunks.
         let (x, f) = self.sizes();
         let coded = body.len() / (x - f).max(1) * x;
@@ -113,7 +138,7 @@ impl Objects {
                 }
                 Ok(plan) => return Ok(plan),
                 Err(pib::Error::NotEnoughMembers { reached, needed }) => {
-                    if Instant::now() >= deadline {
+                    if Instant::now() >= deadline || self.is_too_wide(&key) {
                         let away = candidates.iter().filter(|candidate| !candidate.reachable);
                         let failures =
                             away.map(|c| format!("{} is away", self.name(c.slot))).collect();

@@ -112,7 +112,8 @@ impl Objects {
                 continue;
             }
             if info.is_readable() {
-                if self.can_complete(&info.key) {
+                // Nobody is left for the last chunks of what was coded for a larger group.
+                if !self.is_too_wide(&info.key) && self.can_complete(&info.key) {
                     self.complete(info.key).await?;
                 }
             } else if self.clock.mono().0 > INTERRUPTED_MS {
