@@ -5,6 +5,10 @@
 //!
 //! Assumes: (1) the runner carries out effects in order, and what follows a `Persist` only when it is
 //! durable; (2) links authenticate the peer; (3) fewer than a third of a committee is Byzantine.
+//!
+//! Not ready for use: a member that lags by more than [`state::WAITING_MAX`] transfers of one account, or
+//! behind a cut, cannot catch up (delivery has no back-pressure, and nothing fetches a checkpoint); requests for
+//! status have no rate. Nothing drives this crate yet.
 
 pub mod accounts;
 pub mod broadcast;

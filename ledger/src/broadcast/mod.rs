@@ -13,7 +13,8 @@
 //! 4. *Account order*: an honest member delivers an account's messages in the order 1, 2, 3, ...
 //!    With one owner this is the thesis's source order.
 //!
-//! The sampled stack guarantees them with probability at least `1 - epsilon` each; the quorum ones always.
+//! The sampled stack guarantees them with probability at least `1 - epsilon` each; the quorum ones always,
+//! but for agreement where certificates are gossiped to few members.
 
 pub mod quorum;
 pub mod sampled;

@@ -10,6 +10,8 @@
 //! Assumes: honest members keep the resolved rules; with broken ones they may well be convicted.
 //! Guarantees: within the bound no pair is left out ([`Exhibits`]). Bounds: [`SHOWN_MAX`] messages of
 //! faulty members; those of honest members always count.
+//! Not covered: objects of later epochs, which [`Exhibits`] leaves out, so nothing that was signed after
+//! an expulsion is compared; the enumeration is that of `bart-rsm`, not one of its own.
 
 use super::{Check, End, Observation};
 use bart_rsm::message::Message;
