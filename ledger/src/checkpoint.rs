@@ -151,9 +151,11 @@ impl Ledger {
         Ok((checkpoint, self.advance()))
     }
 
-    /// Openings and mintings that the last checkpoint does not cover, to be executed upon it again.
-    pub fn events_after_checkpoint(&self) -> impl Iterator<Item = Event> + '_ {
-        self.mints.values().map(|Mint { account, credits, opens }| {
+    /// Openings and mintings after the first `covered`, to be executed again upon a checkpoint that covers
+    /// those. The last checkpoint's are forgotten.
+    pub fn events_after(&self, covered: u64) -> impl Iterator<Item = Event> + '_ {
+        let after = self.mints.range((Bound::Excluded(covered), Bound::Unbounded));
+        after.map(|(_, mint)| mint).map(|Mint { account, credits, opens }| {
             let (account, credits) = (*account, *credits);
             match self.owner(account).filter(|_| *opens) {
                 Some(owner) => Event::Open { account, owner: owner.clone(), credits },
@@ -178,23 +180,42 @@ impl Ledger {
 }
 
 /// The state machine's part: a cut takes effect when `f + 1` members vouch, in the log, for the
-/// same balances at it; one of them is honest, so every honest member will get there.
+/// same balances at it; one of them is honest, so every honest member will get there, and one member
+/// has the checkpoint for those that do not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Endorsements {
     /// The last vote of each member.
     votes: BTreeMap<Slot, (Cut, Hash)>,
+    /// The last cut that took effect.
+    decided: u64,
 }
 
 impl Endorsements {
-    /// Executes one member's vote; true when its cut takes effect now.
+    /// Executes one member's vote; true when its cut takes effect now. Votes for another cut than the
+    /// next one come too late, or from somebody who cannot know its balances.
     pub fn vote(&mut self, member: Slot, f: usize, cut: &Cut, root: Hash) -> bool {
+        if cut.number != self.decided + 1 {
+            return false;
+        }
         self.votes.insert(member, (cut.clone(), root));
         let same = self.votes.values().filter(|(of, named)| of == cut && *named == root);
         let effective = same.count() > f;
         if effective {
-            self.votes.clear();
+            self.decide(cut.number);
         }
         effective
+    }
+
+    /// A cut took effect, here or before a restart.
+    pub fn decide(&mut self, number: u64) {
+        self.decided = self.decided.max(number);
+        let decided = self.decided;
+        self.votes.retain(|_, (cut, _)| cut.number > decided);
+    }
+
+    /// The last cut that took effect.
+    pub fn decided(&self) -> u64 {
+        self.decided
     }
 
     /// The votes since the last cut took effect.

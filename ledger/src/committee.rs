@@ -2,10 +2,16 @@
 //!
 //! A committee is not a [`types::Roster`]: it has no turns and no sender apart from the voters, so
 //! `n >= 3f + 1` is enough, and sampled broadcasts run at sizes that no state machine serves.
+//!
+//! A member has linked identities (paper section 7.2) and acts under one of them. What it signed under an earlier one
+//! stays valid in certificates, or a certificate would lose its force when a witness comes back under the next
+//! identity; a *new* statement is taken under the acting identity only.
+//! Assumes: a member that lost its records, and so comes back under the next identity, counts among the `f`
+//! Byzantine ones for each place at which it had echoed: it may echo again there, and nobody can convict it.
 
 use types::{
-    Epoch, GroupId, Header, Ident, Instance, Kind, PublicKey, Roster, Signature, SignedPayload,
-    Slot, Turn,
+    Decode, DecodeError, Encode, Epoch, GroupId, Header, Ident, Instance, Kind, PublicKey, Reader,
+    Roster, SecretKey, Signature, SignedPayload, Slot, Turn, Writer,
 };
 
 /// Members of one committee.
@@ -32,13 +38,24 @@ pub enum CommitteeError {
 pub struct Committee {
     group: GroupId,
     epoch: Epoch,
-    keys: Vec<PublicKey>,
-    idents: Vec<Ident>,
+    /// The identities of each member, in order, up to the one that acts.
+    identities: Vec<Vec<PublicKey>>,
     f: usize,
 }
 
+/// A signature on a statement that a reader can put together, and who made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seal {
+    /// The member.
+    pub slot: Slot,
+    /// Under which of its identities.
+    pub ident: Ident,
+    /// Over the statement and [`Committee::header`] with this identity.
+    pub signature: Signature,
+}
+
 impl Committee {
-    /// The first identity of each member. Checks `n >= 3f + 1` and the limit on members.
+    /// Members with one identity each. Checks `n >= 3f + 1` and the limit on members.
     pub fn new(
         group: GroupId,
         epoch: Epoch,
@@ -52,7 +69,8 @@ impl Committee {
         if f > n || n < 3 * f + 1 {
             return Err(CommitteeError::TooFew { n, f });
         }
-        Ok(Self { group, epoch, idents: vec![Ident(0); n], keys, f })
+        let identities = keys.into_iter().map(|key| vec![key]).collect();
+        Ok(Self { group, epoch, identities, f })
     }
 
     /// The members of a state machine, with the keys that act now. A slot keeps its number, so an
@@ -60,11 +78,10 @@ impl Committee {
     pub fn of(roster: &Roster) -> Result<Self, CommitteeError> {
         let keys = roster.all().filter_map(|slot| roster.active_key(slot).copied()).collect();
         let mut made = Self::new(roster.group(), roster.epoch(), keys, roster.quorum().f())?;
-        made.idents = roster
-            .all()
-            .filter_map(|slot| roster.member(slot))
-            .map(|member| member.active)
-            .collect();
+        let members = roster.all().filter_map(|slot| roster.member(slot));
+        let acted =
+            members.map(|member| member.identities[..=usize::from(member.active.0)].to_vec());
+        made.identities = acted.collect();
         Ok(made)
     }
 
@@ -80,7 +97,7 @@ impl Committee {
 
     /// Members.
     pub fn n(&self) -> usize {
-        self.keys.len()
+        self.identities.len()
     }
 
     /// Byzantine members tolerated.
@@ -90,35 +107,69 @@ impl Committee {
 
     /// Every member, in order.
     pub fn all(&self) -> impl Iterator<Item = Slot> + use<> {
-        (0..self.keys.len()).map(|index| Slot(index as u16))
+        (0..self.identities.len()).map(|index| Slot(index as u16))
     }
 
-    /// A member's key.
+    /// The key with which a member acts.
     pub fn key(&self, slot: Slot) -> Option<&PublicKey> {
-        self.keys.get(usize::from(slot.0))
+        self.identities.get(usize::from(slot.0))?.last()
     }
 
     /// The linked identity that acts for a member.
     pub fn ident(&self, slot: Slot) -> Option<Ident> {
-        self.idents.get(usize::from(slot.0)).copied()
+        let acted = self.identities.get(usize::from(slot.0))?;
+        Some(Ident(acted.len() as u16 - 1))
     }
 
     /// The header under which a member signs outside the log.
     pub fn header(&self, kind: Kind, slot: Slot) -> Header {
-        let ident = self.ident(slot).unwrap_or_default();
+        self.header_of(kind, slot, self.ident(slot).unwrap_or_default())
+    }
+
+    /// The header under which one of its identities signs.
+    pub fn header_of(&self, kind: Kind, slot: Slot, ident: Ident) -> Header {
         Header { kind, epoch: Epoch(0), inst: Instance(0), turn: Turn(0), slot, ident }
     }
 
-    /// Whether `signature` is the member's, over `payload` and the header that it must have had.
-    pub fn verify<T: SignedPayload>(&self, slot: Slot, payload: &T, signature: &Signature) -> bool {
-        let Some(key) = self.key(slot) else { return false };
+    /// A member's seal on a statement, under the identity that acts.
+    pub fn seal<T: SignedPayload>(&self, key: &SecretKey, slot: Slot, payload: &T) -> Seal {
         let header = self.header(T::KIND, slot);
-        key.verify(&self.group, &header, &payload.to_bytes(), signature).is_ok()
+        let signature = key.sign(&self.group, &header, &payload.to_bytes());
+        Seal { slot, ident: header.ident, signature }
+    }
+
+    /// Whether a seal is on `payload`, by an identity that acts for its member or did.
+    pub fn verify<T: SignedPayload>(&self, payload: &T, seal: &Seal) -> bool {
+        let acted = self.identities.get(usize::from(seal.slot.0));
+        let Some(key) = acted.and_then(|acted| acted.get(usize::from(seal.ident.0))) else {
+            return false;
+        };
+        let header = self.header_of(T::KIND, seal.slot, seal.ident);
+        key.verify(&self.group, &header, &payload.to_bytes(), &seal.signature).is_ok()
+    }
+
+    /// Whether a seal is of the identity that acts now.
+    pub fn acts(&self, seal: &Seal) -> bool {
+        self.ident(seal.slot) == Some(seal.ident)
     }
 
     /// More than `(n + f) / 2`: two such sets share an honest member, and `n - f` reach it.
     pub fn quorum(&self) -> usize {
         (self.n() + self.f) / 2 + 1
+    }
+}
+
+impl Encode for Seal {
+    fn encode(&self, out: &mut Writer) {
+        out.put(&self.slot);
+        out.put(&self.ident);
+        out.put(&self.signature);
+    }
+}
+
+impl Decode for Seal {
+    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { slot: input.get()?, ident: input.get()?, signature: input.get()? })
     }
 }
 

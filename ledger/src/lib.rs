@@ -6,19 +6,20 @@
 //! Assumes: (1) the runner carries out effects in order, and what follows a `Persist` only when it is
 //! durable; (2) links authenticate the peer; (3) fewer than a third of a committee is Byzantine.
 //!
-//! Not ready for use: a member that lags by more than [`state::WAITING_MAX`] transfers of one account, or
-//! behind a cut, cannot catch up (delivery has no back-pressure, and nothing fetches a checkpoint); requests for
-//! status have no rate. Nothing drives this crate yet.
+//! Nothing in the product drives this crate yet; `sim` does.
 
 pub mod accounts;
 pub mod broadcast;
 pub mod checkpoint;
 pub mod committee;
+pub mod fetch;
 pub mod gate;
 pub mod ids;
 pub mod member;
 pub mod params;
 pub mod pom;
+mod record;
+mod restart;
 pub mod shared;
 pub mod spec;
 pub mod state;
@@ -27,10 +28,10 @@ pub mod wallet;
 
 pub use accounts::Owner;
 pub use checkpoint::{Checkpoint, Cut, CutError, Endorsements};
-pub use committee::{Committee, CommitteeError};
+pub use committee::{Committee, CommitteeError, Seal};
 pub use gate::Gate;
 pub use ids::{Account, Amount, Place, Seq};
-pub use member::{Event, Member};
+pub use member::{Event, Member, Message, Record};
 pub use spec::AssetTransfer;
 pub use state::{Ledger, OpenError, Verdict, Wait};
 pub use transfer::{Order, Payment, Transfer};

@@ -2,67 +2,29 @@
 //!
 //! Source: thesis figure 3.1. Assumes and guarantees: as `broadcast/mod.rs`, `state.rs`, `wallet.rs`.
 //! What the state machine decides enters as [`Event`]s in the order of its log; transfers need none.
-//! Restart: [`Member::restore`] takes the records back in the order in which they were written; after a
-//! checkpoint [`Member::compact`] is all of them that matter.
+//! Restart and adopting a checkpoint: `restart.rs`. Records and messages: `record.rs`.
+//!
+//! Guarantees beside those: 1. what was delivered is never lost: it applied, it waits in the ledger within its bound, or
+//! its certificate waits in the broadcast; 2. a member behind a decided cut fetches the checkpoint
+//! (`fetch.rs`) and goes on from it with the transfers that it has beyond.
 
-use crate::accounts::Owner;
 use crate::broadcast::quorum::{self, QuorumBroadcast};
 use crate::broadcast::{self, Broadcast, Evidence, Fault, Refused};
 use crate::checkpoint::{Checkpoint, Cut, CutError, Endorsements};
+use crate::committee::Committee;
+use crate::fetch::{self, FETCH_AFTER_MS, Fetch, Progress};
 use crate::gate::Gate;
-use crate::ids::{Account, Amount};
+use crate::ids::Account;
+pub use crate::record::{Event, Message, Record};
 use crate::state::{Ledger, OpenError};
 use crate::transfer::{Order, Payment, Transfer};
 use crate::wallet::{IssueError, Wallet};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use types::{Decode, DecodeError, Encode, Hash, Millis, Reader, SecretKey, Slot, Writer};
+use types::{Hash, Millis, SecretKey, Slot};
 
-/// Decided cuts that this member has not reached.
+/// Decided cuts that this member has not reached; of more it keeps the last, and fetches.
 pub const DUE_MAX: usize = 16;
-
-/// What the state machine decides about a ledger, in the order of its log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// An account, with credits that did not exist before.
-    Open {
-        /// Its number.
-        account: Account,
-        /// Who may debit it.
-        owner: Owner,
-        /// What is in it.
-        credits: Amount,
-    },
-    /// Credits that did not exist before.
-    Mint {
-        /// For whom.
-        account: Account,
-        /// How many.
-        credits: Amount,
-    },
-    /// A member vouches for the balances at a cut.
-    Vote {
-        /// The member that submitted it.
-        member: Slot,
-        /// The cut.
-        cut: Cut,
-        /// [`Checkpoint::root`].
-        root: Hash,
-    },
-}
-
-/// What a member writes down.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record {
-    /// An order of its own, before it is broadcast.
-    Issued(Order),
-    /// The broadcast's.
-    Broadcast(quorum::Record),
-    /// What the state machine decided.
-    Event(Event),
-    /// Everything before it can be forgotten.
-    Checkpoint(Checkpoint),
-}
 
 /// What the runner carries out, in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,12 +36,15 @@ pub enum Effect {
         /// The peers.
         to: Vec<Slot>,
         /// The message.
-        message: quorum::Message,
+        message: Message,
     },
     /// A transfer applied: from here on its credits are the payees'.
     Applied(Transfer),
     /// A checkpoint replaced what came before it; [`Member::compact`] may be written anew.
     Settled(Checkpoint),
+    /// This member was behind a cut and fetched its checkpoint: balances are those at the cut, and what applied
+    /// beyond it. Transfers up to the cut that it had not seen are not reported one by one.
+    Adopted(Checkpoint),
     /// Signed objects that convict somebody.
     Evidence(Evidence),
     /// What was decided could not be done: wrong everywhere alike.
@@ -93,10 +58,14 @@ pub enum Effect {
 /// A member of a ledger.
 #[derive(Debug)]
 pub struct Member {
-    below: QuorumBroadcast<Gate>,
-    wallet: Option<Wallet>,
-    endorsements: Endorsements,
-    due: VecDeque<Cut>,
+    pub(crate) below: QuorumBroadcast<Gate>,
+    pub(crate) wallet: Option<Wallet>,
+    pub(crate) endorsements: Endorsements,
+    /// Decided cuts that were not reached, with their roots.
+    pub(crate) due: VecDeque<(Cut, Hash)>,
+    /// Since when the first of them is not reached.
+    due_since: Option<Millis>,
+    pub(crate) fetch: Fetch,
 }
 
 impl Member {
@@ -105,8 +74,10 @@ impl Member {
         let committee = config.committee.clone();
         let me = config.me;
         let wallet = account.map(|it| Wallet::new(Arc::clone(&committee), key.clone(), me, it));
+        let fetch = Fetch::new(me, committee.n());
         let below = QuorumBroadcast::new(config, key, Gate::new(committee, Ledger::new()));
-        Self { below, wallet, endorsements: Endorsements::default(), due: VecDeque::new() }
+        let (endorsements, due) = (Endorsements::default(), VecDeque::new());
+        Self { below, wallet, endorsements, due, due_since: None, fetch }
     }
 
     /// The accounts.
@@ -119,59 +90,6 @@ impl Member {
         self.wallet.as_ref()
     }
 
-    /// Takes back what was written down, in order, before [`Member::start`]. Transfers that applied again
-    /// are not reported again.
-    pub fn restore(&mut self, records: impl IntoIterator<Item = Record>) {
-        let mut last = None;
-        for record in records {
-            match record {
-                Record::Issued(order) => last = Some(order),
-                Record::Broadcast(record) => {
-                    if let Some((_, payload)) = self.below.restore(record)
-                        && let Ok(order) = Order::from_bytes(&payload)
-                    {
-                        // It was delivered before; what it applied is in the records' order again.
-                        let _ = self.ledger_mut().deliver(order.transfer().clone());
-                        self.settle_due(&mut Vec::new());
-                    }
-                }
-                Record::Event(event) => self.execute(event, &mut Vec::new()),
-                Record::Checkpoint(checkpoint) => self.adopt(&checkpoint),
-            }
-        }
-        let ledger = &self.below.above().ledger;
-        if let Some(wallet) = &mut self.wallet {
-            wallet.restore(ledger, last);
-        }
-    }
-
-    /// Starts from a checkpoint that the state machine vouches for.
-    fn adopt(&mut self, checkpoint: &Checkpoint) {
-        let Some(ledger) = Ledger::from_checkpoint(checkpoint) else { return };
-        *self.ledger_mut() = ledger;
-        for (account, (_, seq, _)) in &checkpoint.accounts {
-            self.below.settle(*account, *seq);
-        }
-    }
-
-    /// Everything that a restart needs, in order: as small as the accounts and what moved since the last
-    /// checkpoint. `checkpoint` is the last [`Effect::Settled`].
-    pub fn compact(&self, checkpoint: &Checkpoint) -> Vec<Record> {
-        let mut records = vec![Record::Checkpoint(checkpoint.clone())];
-        records.extend(self.ledger().events_after_checkpoint().map(Record::Event));
-        let votes = self.endorsements.votes().map(|(member, (cut, root))| Event::Vote {
-            member,
-            cut: cut.clone(),
-            root: *root,
-        });
-        records.extend(votes.map(Record::Event));
-        let kept = self.below.kept().cloned().map(quorum::Record::Delivered);
-        records.extend(kept.chain(self.below.echoed()).map(Record::Broadcast));
-        let outstanding = self.wallet.as_ref().and_then(Wallet::outstanding);
-        records.extend(outstanding.cloned().map(Record::Issued));
-        records
-    }
-
     /// Begins, or goes on after [`Member::restore`]: what was under way is broadcast again, as it was.
     pub fn start(&mut self, now: Millis) -> Vec<Effect> {
         let mut out = Vec::new();
@@ -180,7 +98,17 @@ impl Member {
         if let Some(order) = self.wallet.as_ref().and_then(Wallet::outstanding).cloned() {
             self.broadcast(now, &order, &mut out);
         }
+        self.pursue(now, &mut out);
         out
+    }
+
+    /// Other identities act from now on; `key` is this member's.
+    pub fn renew(&mut self, committee: &Arc<Committee>, key: SecretKey) {
+        if let Some(wallet) = &mut self.wallet {
+            wallet.renew(Arc::clone(committee), key.clone());
+        }
+        self.below.above_mut().renew(Arc::clone(committee));
+        self.below.renew(Arc::clone(committee), key);
     }
 
     /// Pays. The order is durable before it is broadcast.
@@ -212,11 +140,67 @@ impl Member {
     }
 
     /// Takes a message, a link, or a wake-up.
-    pub fn handle(&mut self, now: Millis, input: broadcast::Input<quorum::Message>) -> Vec<Effect> {
+    pub fn handle(&mut self, now: Millis, input: broadcast::Input<Message>) -> Vec<Effect> {
+        use broadcast::Input;
         let mut out = Vec::new();
+        let input = match input {
+            Input::Message { from, message: Message::Checkpoint(message) } => {
+                self.checkpoint_message(now, from, &message, &mut out);
+                Input::Wake
+            }
+            Input::Message { from, message: Message::Broadcast(message) } => {
+                Input::Message { from, message }
+            }
+            Input::Broadcast { place, payload } => Input::Broadcast { place, payload },
+            Input::LinkUp(peer) => Input::LinkUp(peer),
+            Input::Wake => Input::Wake,
+        };
         let step = self.below.handle(now, input);
         self.carry(now, step, &mut out);
+        self.pursue(now, &mut out);
         out
+    }
+
+    fn checkpoint_message(
+        &mut self,
+        now: Millis,
+        from: Slot,
+        message: &fetch::Message,
+        out: &mut Vec<Effect>,
+    ) {
+        let ask =
+            |to, message| Effect::Send { to: vec![to], message: Message::Checkpoint(message) };
+        if let fetch::Message::Want { number, part } = message {
+            let part = self.fetch.want(now, from, *number, *part);
+            return out.extend(part.map(|part| ask(from, part)));
+        }
+        match self.fetch.part(now, from, message) {
+            Progress::Nothing => {}
+            Progress::Ask(to, message) => out.push(ask(to, message)),
+            Progress::Wrong(what, to, message) => {
+                out.push(Effect::Fault(Fault { peer: from, what }));
+                out.push(ask(to, message));
+            }
+            Progress::Done(checkpoint) => self.adopt_fetched(checkpoint, out),
+        }
+    }
+
+    /// Fetches the last decided checkpoint when what leads up to it does not come.
+    fn pursue(&mut self, now: Millis, out: &mut Vec<Effect>) {
+        let Some((cut, root)) = self.due.back() else {
+            self.due_since = None;
+            return;
+        };
+        let since = *self.due_since.get_or_insert(now);
+        let asked = if since.plus(FETCH_AFTER_MS) <= now {
+            self.fetch.begin(now, cut.number, *root).or_else(|| self.fetch.wake(now))
+        } else {
+            None
+        };
+        out.extend(asked.map(|(to, message)| Effect::Send {
+            to: vec![to],
+            message: Message::Checkpoint(message),
+        }));
     }
 
     /// Executes what the state machine decided.
@@ -227,6 +211,7 @@ impl Member {
         self.below.ask(now);
         let step = self.below.handle(now, broadcast::Input::Wake);
         self.carry(now, step, &mut out);
+        self.pursue(now, &mut out);
         out
     }
 
@@ -238,23 +223,24 @@ impl Member {
 
     /// When it wants to be woken.
     pub fn next_wakeup(&self) -> Option<Millis> {
-        self.below.next_wakeup()
+        let since = self.due_since.filter(|_| self.fetch.next_wakeup().is_none());
+        let fetch = since.map(|at| at.plus(FETCH_AFTER_MS)).or(self.fetch.next_wakeup());
+        self.below.next_wakeup().into_iter().chain(fetch).min()
     }
 
-    fn ledger_mut(&mut self) -> &mut Ledger {
+    pub(crate) fn ledger_mut(&mut self) -> &mut Ledger {
         &mut self.below.above_mut().ledger
     }
 
-    fn execute(&mut self, event: Event, out: &mut Vec<Effect>) {
+    pub(crate) fn execute(&mut self, event: Event, out: &mut Vec<Effect>) {
         let ledger = self.ledger_mut();
         let done = match event {
             Event::Open { account, owner, credits } => ledger.open(account, owner, credits),
             Event::Mint { account, credits } => ledger.mint(account, credits),
             Event::Vote { member, cut, root } => {
                 let f = self.below.above().committee().f();
-                if self.endorsements.vote(member, f, &cut, root) && self.due.len() < DUE_MAX {
-                    self.due.push_back(cut);
-                    self.settle_due(out);
+                if self.endorsements.vote(member, f, &cut, root) {
+                    self.put_due(cut, root, out);
                 }
                 return;
             }
@@ -283,7 +269,7 @@ impl Member {
                         out.push(Effect::Persist(Record::Broadcast(record)));
                     }
                     broadcast::Effect::Send { to, message } => {
-                        out.push(Effect::Send { to, message })
+                        out.push(Effect::Send { to, message: Message::Broadcast(message) });
                     }
                     broadcast::Effect::Evidence(evidence) => out.push(Effect::Evidence(evidence)),
                     broadcast::Effect::Deliver { place, payload } => {
@@ -305,7 +291,7 @@ impl Member {
         }
     }
 
-    fn report(&mut self, applied: Vec<Transfer>, out: &mut Vec<Effect>) {
+    pub(crate) fn report(&mut self, applied: Vec<Transfer>, out: &mut Vec<Effect>) {
         for transfer in applied {
             if let Some(wallet) = &mut self.wallet {
                 wallet.applied(&transfer);
@@ -314,9 +300,22 @@ impl Member {
         }
     }
 
+    /// A cut took effect in the log.
+    pub(crate) fn put_due(&mut self, cut: Cut, root: Hash, out: &mut Vec<Effect>) {
+        self.due.push_back((cut, root));
+        if self.due.len() > DUE_MAX {
+            // The first cannot be reached one by one any more: the last will be fetched.
+            self.due.pop_front();
+        }
+        self.settle_due(out);
+    }
+
     /// Forgets what decided cuts cover, as far as this member has come.
-    fn settle_due(&mut self, out: &mut Vec<Effect>) {
-        while let Some(cut) = self.due.front().cloned() {
+    pub(crate) fn settle_due(&mut self, out: &mut Vec<Effect>) {
+        while let Some((cut, _)) = self.due.front().cloned() {
+            if cut.number > self.ledger().checkpoint() + 1 {
+                return;
+            }
             match self.ledger_mut().settle(&cut) {
                 Ok((checkpoint, applied)) => {
                     for (account, (_, seq, _)) in &checkpoint.accounts {
@@ -327,83 +326,16 @@ impl Member {
                         wallet.settled(ledger);
                     }
                     self.report(applied, out);
+                    self.fetch.keep(&checkpoint);
                     out.push(Effect::Settled(checkpoint));
                 }
+                // Not so far yet, or (impossible while at most `f` members are Byzantine) vouched for in vain.
                 Err(CutError::Behind(_)) => return,
-                // Its number is taken: votes for one cut became effective twice.
-                Err(_) => {}
+                Err(CutError::NotNext(_)) => {}
+                Err(_) => return,
             }
             self.due.pop_front();
+            self.due_since = None;
         }
-    }
-}
-
-impl Encode for Event {
-    fn encode(&self, out: &mut Writer) {
-        match self {
-            Self::Open { account, owner, credits } => {
-                out.u8(0);
-                out.put(account);
-                out.put(owner);
-                out.put(credits);
-            }
-            Self::Mint { account, credits } => {
-                out.u8(1);
-                out.put(account);
-                out.put(credits);
-            }
-            Self::Vote { member, cut, root } => {
-                out.u8(2);
-                out.put(member);
-                out.put(cut);
-                out.put(root);
-            }
-        }
-    }
-}
-
-impl Decode for Event {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match input.u8()? {
-            0 => Self::Open { account: input.get()?, owner: input.get()?, credits: input.get()? },
-            1 => Self::Mint { account: input.get()?, credits: input.get()? },
-            2 => Self::Vote { member: input.get()?, cut: input.get()?, root: input.get()? },
-            _ => return Err(DecodeError::Malformed("ledger event")),
-        })
-    }
-}
-
-impl Encode for Record {
-    fn encode(&self, out: &mut Writer) {
-        match self {
-            Self::Issued(order) => {
-                out.u8(0);
-                out.put(order);
-            }
-            Self::Broadcast(record) => {
-                out.u8(1);
-                out.put(record);
-            }
-            Self::Event(event) => {
-                out.u8(2);
-                out.put(event);
-            }
-            Self::Checkpoint(checkpoint) => {
-                out.u8(3);
-                out.put(checkpoint);
-            }
-        }
-    }
-}
-
-impl Decode for Record {
-    fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(match input.u8()? {
-            0 => Self::Issued(input.get()?),
-            1 => Self::Broadcast(input.get()?),
-            2 => Self::Event(input.get()?),
-            3 => Self::Checkpoint(input.get()?),
-            _ => return Err(DecodeError::Malformed("ledger record")),
-        })
     }
 }

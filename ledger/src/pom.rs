@@ -184,14 +184,16 @@ impl Pom {
         match evidence {
             Evidence::TwoEchoes { first, second, .. } => {
                 let read = |bytes: &[u8]| Signed::<EchoStatement>::from_bytes(bytes).ok();
-                let Some((a, b)) = read(first).zip(read(second)) else { return Vec::new() };
+                let both = read(first).zip(read(second)).filter(|(a, b)| a.header == b.header);
+                let Some((a, b)) = both else { return Vec::new() };
                 let (a, b) = ordered(a, b);
                 vec![Self { group, objects: Objects::DoubleEcho(a, b) }]
             }
             Evidence::TwoPayloads { first, second, .. } => {
                 let orders = Order::from_bytes(first).ok().zip(Order::from_bytes(second).ok());
                 match orders {
-                    Some((Order::Own(a), Order::Own(b))) => {
+                    // Whoever lost its records may honestly sign again, under its next identity.
+                    Some((Order::Own(a), Order::Own(b))) if a.header == b.header => {
                         let (a, b) = ordered(a, b);
                         vec![Self { group, objects: Objects::DoubleSpend(a, b) }]
                     }
@@ -208,9 +210,9 @@ impl Pom {
         let statements = |order: &Order| -> Vec<Signed<OwnerVote>> {
             let Order::Shared { transfer, votes } = order else { return Vec::new() };
             let payload = OwnerVote { place: transfer.place, transfer: transfer.digest() };
-            let signed = votes.iter().map(|(slot, signature)| {
-                let header = committee.header(Kind::OwnerVote, *slot);
-                Signed { header, payload, signature: *signature }
+            let signed = votes.iter().map(|seal| {
+                let header = committee.header_of(Kind::OwnerVote, seal.slot, seal.ident);
+                Signed { header, payload, signature: seal.signature }
             });
             signed.collect()
         };

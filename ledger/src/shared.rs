@@ -12,12 +12,12 @@
 //! Bounds: one open proposal an owner; [`NUMBERED_MAX`] numbered transfers.
 
 use crate::accounts::Owner;
-use crate::committee::Committee;
+use crate::committee::{Committee, Seal};
 use crate::ids::{Account, Place, Seq};
 use crate::transfer::{Order, OwnerVote, Transfer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use types::{Decode, DecodeError, Encode, Hash, Kind, Reader, SecretKey, Signature, Slot, Writer};
+use types::{Decode, DecodeError, Encode, Hash, Reader, SecretKey, Slot, Writer};
 
 /// Numbered transfers of which an owner keeps the signatures.
 pub const NUMBERED_MAX: usize = 64;
@@ -43,7 +43,7 @@ pub enum Outcome {
         /// With its number.
         transfer: Transfer,
         /// This owner's.
-        signature: Signature,
+        seal: Seal,
     },
 }
 
@@ -58,7 +58,7 @@ pub struct Desk {
     last: Seq,
     proposals: BTreeMap<Slot, (Transfer, BTreeSet<Slot>)>,
     /// The last [`NUMBERED_MAX`] numbered transfers and the owners' signatures.
-    votes: BTreeMap<Seq, (Transfer, BTreeMap<Slot, Signature>)>,
+    votes: BTreeMap<Seq, (Transfer, BTreeMap<Slot, Seal>)>,
 }
 
 impl Desk {
@@ -114,31 +114,29 @@ impl Desk {
         self.last = seq;
         transfer.place.seq = seq;
         let vote = OwnerVote { place: transfer.place, transfer: transfer.digest() };
-        let header = self.committee.header(Kind::OwnerVote, self.me);
-        let signature = self.key.sign(&self.committee.group(), &header, &vote.to_bytes());
-        self.votes.insert(seq, (transfer.clone(), BTreeMap::from([(self.me, signature)])));
+        let seal = self.committee.seal(&self.key, self.me, &vote);
+        self.votes.insert(seq, (transfer.clone(), BTreeMap::from([(self.me, seal)])));
         if self.votes.len() > NUMBERED_MAX {
             self.votes.pop_first();
         }
-        Outcome::Numbered { transfer, signature }
+        Outcome::Numbered { transfer, seal }
     }
 
     /// Another owner's signature; the order once a quorum signed the same.
-    pub fn vote(&mut self, from: Slot, place: Place, signature: Signature) -> Option<Order> {
+    pub fn vote(&mut self, place: Place, seal: Seal) -> Option<Order> {
         let (transfer, votes) = self.votes.get_mut(&place.seq)?;
         let vote = OwnerVote { place, transfer: transfer.digest() };
         let fits = transfer.place == place
-            && self.owner.includes(from)
-            && self.committee.verify(from, &vote, &signature);
+            && self.owner.includes(seal.slot)
+            && self.committee.verify(&vote, &seal);
         if !fits {
             return None;
         }
-        votes.insert(from, signature);
+        votes.insert(seal.slot, seal);
         if votes.len() < self.owner.quorum() {
             return None;
         }
-        let signed =
-            votes.iter().take(self.owner.quorum()).map(|(slot, it)| (*slot, *it)).collect();
+        let signed = votes.values().take(self.owner.quorum()).copied().collect();
         Some(Order::Shared { transfer: transfer.clone(), votes: signed })
     }
 }

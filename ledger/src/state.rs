@@ -285,8 +285,8 @@ impl Ledger {
 
     /// Algorithm 5, line 8: takes a delivered transfer, and returns what applies because of it, in order.
     ///
-    /// What is refused here is refused by every honest member that is delivered it; what is too far
-    /// ahead is the runner's to bring again (broadcasts deliver in order, so none of ours does it).
+    /// What is refused here is refused by every honest member that is delivered it, but for what is too far
+    /// ahead: whoever delivers asks [`Self::room`] first.
     pub fn deliver(&mut self, transfer: Transfer) -> Result<Vec<Transfer>, Refused> {
         transfer.check_form()?;
         let Place { account, seq } = transfer.place;
@@ -303,6 +303,12 @@ impl Ledger {
         entry.waiting.insert(seq, transfer);
         self.blocked.insert(account);
         Ok(self.advance())
+    }
+
+    /// Whether [`Self::deliver`] would take the transfer of this place, as far as its bound is concerned.
+    pub fn room(&self, place: Place) -> bool {
+        let entry = self.accounts.get(&place.account);
+        entry.is_some_and(|entry| place.seq.0.saturating_sub(entry.seq.0) <= WAITING_MAX)
     }
 
     /// Applies what has become possible, until nothing more is. The result does not depend on the order

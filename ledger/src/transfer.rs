@@ -7,11 +7,10 @@
 
 use crate::accounts::Owner;
 use crate::broadcast::{Payload, Refused};
-use crate::committee::Committee;
+use crate::committee::{Committee, Seal};
 use crate::ids::{Account, Amount, Place, Seq};
 use types::{
-    Decode, DecodeError, Encode, Hash, Kind, Reader, SecretKey, Signature, Signed, SignedPayload,
-    Slot, Writer,
+    Decode, DecodeError, Encode, Hash, Kind, Reader, SecretKey, Signed, SignedPayload, Slot, Writer,
 };
 
 /// Payments of one transfer.
@@ -108,7 +107,7 @@ pub enum Order {
         /// The transfer.
         transfer: Transfer,
         /// Who signed [`OwnerVote`].
-        votes: Vec<(Slot, Signature)>,
+        votes: Vec<Seal>,
     },
 }
 
@@ -142,27 +141,38 @@ impl Order {
         Ok(order)
     }
 
-    /// Whether the account's owners signed it.
+    /// Whether the account's owners signed it, under any identity that acts or did.
     pub fn check_signatures(&self, committee: &Committee, owner: &Owner) -> Result<(), Refused> {
         match (self, owner) {
             (Self::Own(signed), Owner::One(slot)) => {
-                if signed.header != committee.header(Kind::Transfer, *slot) {
+                let ident = signed.header.ident;
+                if signed.header != committee.header_of(Kind::Transfer, *slot, ident) {
                     return Err(Refused("the order is not signed by the owner"));
                 }
-                let fits = committee.verify(*slot, &signed.payload, &signed.signature);
+                let seal = Seal { slot: *slot, ident, signature: signed.signature };
+                let fits = committee.verify(&signed.payload, &seal);
                 fits.then_some(()).ok_or(Refused("the owner's signature does not verify"))
             }
             (Self::Shared { transfer, votes }, Owner::Shared { .. }) => {
-                if !votes.is_sorted_by(|a, b| a.0 < b.0) || votes.len() < owner.quorum() {
+                if !votes.is_sorted_by(|a, b| a.slot < b.slot) || votes.len() < owner.quorum() {
                     return Err(Refused("the order lacks a quorum of owners"));
                 }
                 let vote = OwnerVote { place: transfer.place, transfer: transfer.digest() };
-                let fits = votes.iter().all(|(slot, signature)| {
-                    owner.includes(*slot) && committee.verify(*slot, &vote, signature)
-                });
+                let fits = votes
+                    .iter()
+                    .all(|seal| owner.includes(seal.slot) && committee.verify(&vote, seal));
                 fits.then_some(()).ok_or(Refused("an owner's vote does not verify"))
             }
             _ => Err(Refused("the order has the form of another kind of account")),
+        }
+    }
+
+    /// Whether it is signed by an identity that acts: who found an old disk may not spend. The owners of a
+    /// shared account stand for each other, so an earlier identity of one of them does no harm.
+    pub fn is_current(&self, committee: &Committee) -> bool {
+        match self {
+            Self::Own(signed) => committee.ident(signed.header.slot) == Some(signed.header.ident),
+            Self::Shared { .. } => true,
         }
     }
 }
@@ -233,7 +243,7 @@ impl Encode for Order {
             Self::Shared { transfer, votes } => {
                 out.u8(1);
                 out.put(transfer);
-                put_signatures(out, votes);
+                out.list(votes);
             }
         }
     }
@@ -245,7 +255,7 @@ impl Decode for Order {
             0 => Ok(Self::Own(input.get()?)),
             1 => {
                 let transfer = input.get()?;
-                let votes = get_signatures(input, OWNERS_MAX)?;
+                let votes = input.list("owners' votes", OWNERS_MAX)?;
                 Ok(Self::Shared { transfer, votes })
             }
             _ => Err(DecodeError::Malformed("order tag")),
@@ -253,30 +263,6 @@ impl Decode for Order {
     }
 }
 
-/// Writes a list of who signed.
-pub(crate) fn put_signatures(out: &mut Writer, votes: &[(Slot, Signature)]) {
-    out.count(votes.len());
-    for (slot, signature) in votes {
-        out.put(slot);
-        out.put(signature);
-    }
-}
-
-/// Reads a list of who signed.
-pub(crate) fn get_signatures(
-    input: &mut Reader<'_>,
-    max: usize,
-) -> Result<Vec<(Slot, Signature)>, DecodeError> {
-    struct Vote(Slot, Signature);
-    impl Decode for Vote {
-        fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
-            Ok(Self(input.get()?, input.get()?))
-        }
-    }
-    let votes = input.list::<Vote>("signatures", max)?;
-    Ok(votes.into_iter().map(|Vote(slot, signature)| (slot, signature)).collect())
-}
-
 const _: () = assert!(
-    (PAYMENTS_MAX + DEPS_MAX) * 12 + OWNERS_MAX * 66 + 512 <= crate::broadcast::PAYLOAD_LEN_MAX
+    (PAYMENTS_MAX + DEPS_MAX) * 12 + OWNERS_MAX * 68 + 512 <= crate::broadcast::PAYLOAD_LEN_MAX
 );

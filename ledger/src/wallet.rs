@@ -74,6 +74,11 @@ impl Wallet {
         }
     }
 
+    /// Other identities act.
+    pub fn renew(&mut self, committee: Arc<Committee>, key: SecretKey) {
+        (self.committee, self.key) = (committee, key);
+    }
+
     /// The account.
     pub fn account(&self) -> Account {
         self.account

@@ -19,7 +19,7 @@
 pub mod quorum;
 pub mod sampled;
 
-use crate::ids::Place;
+use crate::ids::{Account, Place};
 use std::sync::Arc;
 use types::{Hash, Millis, Slot};
 
@@ -185,6 +185,30 @@ pub struct Refused(pub &'static str);
 pub trait Admit {
     /// Checks form, place and the owner's (or the owners' quorum's) signature.
     fn admit(&self, place: Place, payload: &[u8]) -> Result<(), Refused>;
+
+    /// As [`Admit::admit`], for what a quorum vouched for already: earlier identities of the owner count too.
+    fn admit_certified(&self, place: Place, payload: &[u8]) -> Result<(), Refused> {
+        self.admit(place, payload)
+    }
+
+    /// The name of an admitted payload: two payloads of one name say the same, whoever signed. Owners of a shared
+    /// account may each put together another quorum of signatures for one transfer.
+    fn name(&self, place: Place, payload: &[u8]) -> Hash {
+        payload_digest(place, payload)
+    }
+
+    /// Whether the account is known here. Who speaks of one that is not may be ahead of this member.
+    fn is_open(&self, account: Account) -> bool {
+        let _ = account;
+        true
+    }
+
+    /// Whether the layer above can take the message of this place now. What it cannot take is not
+    /// delivered yet; once it is delivered it is never lost. Turns true when earlier messages were dealt with.
+    fn room(&self, place: Place) -> bool {
+        let _ = place;
+        true
+    }
 
     /// Whether a member runs the account's broadcast and may start one.
     /// A shared account may be run by each of several.

@@ -1,8 +1,10 @@
 //! Integrity, agreement, validity, account order, each against somebody who works against it.
 
 use super::net::{Dice, Net, key, pay, place, transfer};
+use crate::broadcast::Admit as _;
 use crate::broadcast::Evidence;
-use crate::broadcast::quorum::{Message, Spread};
+use crate::broadcast::quorum::{self, Spread};
+use crate::member::Message;
 use crate::*;
 use types::Slot;
 
@@ -14,7 +16,11 @@ fn order(net: &Net, from: u16, seq: u64, payment: Payment) -> Order {
 
 fn show(net: &mut Net, from: u16, to: u16, order: &Order) {
     let (place, payload) = (order.transfer().place, order.payload());
-    net.bag.push((Slot(from), Slot(to), Message::Init { place, payload }));
+    net.bag.push((
+        Slot(from),
+        Slot(to),
+        Message::Broadcast(quorum::Message::Init { place, payload }),
+    ));
 }
 
 #[test]
@@ -54,7 +60,8 @@ fn agreement_holds_when_the_owner_hands_its_certificate_to_one_member_only() {
             while !net.bag.is_empty() {
                 let at = dice.below(net.bag.len());
                 let (from, to, message) = &net.bag[at];
-                let certified = matches!(message, Message::Certified(_));
+                let certified =
+                    matches!(message, Message::Broadcast(quorum::Message::Certified(_)));
                 if certified && *from == Slot(0) && *to != Slot(2) {
                     net.bag.swap_remove(at);
                 } else {
@@ -109,7 +116,11 @@ fn integrity_forged_foreign_and_replayed_messages_change_nothing() {
         }
     }
     let misplaced = order(&net, 3, 1, pay(1, 1)).payload();
-    net.bag.push((Slot(3), Slot(1), Message::Init { place: place(3, 2), payload: misplaced }));
+    net.bag.push((
+        Slot(3),
+        Slot(1),
+        Message::Broadcast(quorum::Message::Init { place: place(3, 2), payload: misplaced }),
+    ));
     net.run(&mut Dice(1));
     assert!(net.applied.iter().all(Vec::is_empty));
     net.issue(0, &[pay(1, 10)]).unwrap();
@@ -128,7 +139,7 @@ fn integrity_certificate_with_too_few_repeated_or_false_echoes_is_refused() {
     let mut certificate = None;
     while let Some((_, to, message)) = net.bag.last().cloned() {
         match message {
-            Message::Certified(it) => {
+            Message::Broadcast(quorum::Message::Certified(it)) => {
                 certificate = Some(it);
                 net.bag.pop();
             }
@@ -142,16 +153,16 @@ fn integrity_certificate_with_too_few_repeated_or_false_echoes_is_refused() {
     let mut twice = good.clone();
     twice.echoes[1] = twice.echoes[0];
     let mut false_echo = good.clone();
-    false_echo.echoes[2].1 = false_echo.echoes[0].1;
+    false_echo.echoes[2].signature = false_echo.echoes[0].signature;
     let mut other = good.clone();
     other.payload = order(&net, 0, 1, pay(3, 100)).payload();
     for bad in [few, twice, false_echo, other] {
-        net.bag.push((Slot(0), Slot(3), Message::Certified(bad)));
+        net.bag.push((Slot(0), Slot(3), Message::Broadcast(quorum::Message::Certified(bad))));
         net.hand(net.bag.len() - 1);
         assert!(net.applied[3].is_empty());
         net.bag.clear();
     }
-    net.bag.push((Slot(0), Slot(3), Message::Certified(good)));
+    net.bag.push((Slot(0), Slot(3), Message::Broadcast(quorum::Message::Certified(good))));
     net.hand(net.bag.len() - 1);
     assert_eq!(net.applied[3].len(), 1);
 }
@@ -209,13 +220,13 @@ fn witness_that_echoes_twice_is_convicted() {
     net.issue(0, &[pay(1, 1)]).unwrap();
     let place = place(0, 1);
     let right = net.member(0).wallet().unwrap().outstanding().unwrap().payload();
-    let right = broadcast::payload_digest(place, &right);
+    let right = net.member(0).below.above().name(place, &right);
     net.bag.clear();
     for digest in [right, Hash::of(b"other")] {
         let header = net.committee.header(Kind::Echo, Slot(3));
         let statement = EchoStatement { place, digest };
         let echo = Signed::new(&key(3), &net.committee.group(), header, statement).into_inner();
-        net.bag.push((Slot(3), Slot(0), Message::Echo(echo)));
+        net.bag.push((Slot(3), Slot(0), Message::Broadcast(quorum::Message::Echo(echo))));
         net.hand(net.bag.len() - 1);
     }
     assert!(matches!(net.evidence[..], [Evidence::TwoEchoes { witness: Slot(3), .. }]));

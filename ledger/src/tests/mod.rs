@@ -1,4 +1,5 @@
 mod broadcast;
+mod catchup;
 mod checkpoint;
 mod net;
 mod proofs;

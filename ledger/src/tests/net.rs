@@ -1,9 +1,9 @@
 //! A few members, links as bags of messages in any order, and disks that are told apart from memory.
 
 use crate::accounts::Owner;
-use crate::broadcast::quorum::{Config, Message, Spread};
+use crate::broadcast::quorum::{Config, Spread};
 use crate::broadcast::{Evidence, Input};
-use crate::member::{Effect, Event, Member, Record};
+use crate::member::{Effect, Event, Member, Message, Record};
 use crate::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,6 +49,8 @@ pub struct Net {
     pub bag: Vec<(Slot, Slot, Message)>,
     pub applied: Vec<Vec<Transfer>>,
     pub evidence: Vec<Evidence>,
+    /// The last checkpoint of each member.
+    pub checkpoints: BTreeMap<Slot, Checkpoint>,
     pub now: Millis,
     /// Records that a member may still write before it crashes.
     pub crash_after: BTreeMap<Slot, usize>,
@@ -74,6 +76,7 @@ impl Net {
             bag: Vec::new(),
             applied: vec![Vec::new(); n.into()],
             evidence: Vec::new(),
+            checkpoints: BTreeMap::new(),
             now: Millis(0),
             crash_after: BTreeMap::new(),
             events,
@@ -136,7 +139,10 @@ impl Net {
                 }
                 Effect::Applied(transfer) => self.applied[usize::from(slot.0)].push(transfer),
                 Effect::Evidence(evidence) => self.evidence.push(evidence),
-                Effect::Settled(_) | Effect::Fault(_) => {}
+                Effect::Settled(checkpoint) | Effect::Adopted(checkpoint) => {
+                    self.checkpoints.insert(slot, checkpoint);
+                }
+                Effect::Fault(_) => {}
                 Effect::Refused(refused) => panic!("{slot}: {refused}"),
                 Effect::Alarm(refused) => panic!("{slot}: {refused}"),
             }
@@ -159,12 +165,29 @@ impl Net {
                 let at = dice.below(self.bag.len());
                 self.hand(at);
             }
-            self.now = self.now.plus(1_000);
+            self.pass(1_000);
+        }
+    }
+
+    /// Lets time pass and wakes everybody.
+    pub fn pass(&mut self, ms: u64) {
+        self.now = self.now.plus(ms);
+        for slot in 0..self.members.len() as u16 {
+            let now = self.now;
+            let Some(member) = self.members[usize::from(slot)].as_mut() else { continue };
+            let effects = member.handle(now, Input::Wake);
+            self.carry(Slot(slot), effects);
+        }
+    }
+
+    /// The log decides a checkpoint at what member 0 has applied: `f + 1` members vouch.
+    pub fn settle_all(&mut self) {
+        let cut = self.member(0).ledger().cut();
+        let root = self.member(0).vote_for(&cut).unwrap();
+        for voter in 0..=self.committee.f() as u16 {
             for slot in 0..self.members.len() as u16 {
-                let now = self.now;
-                let Some(member) = self.members[usize::from(slot)].as_mut() else { continue };
-                let effects = member.handle(now, Input::Wake);
-                self.carry(Slot(slot), effects);
+                let (member, cut) = (Slot(voter), cut.clone());
+                self.decide(Slot(slot), Event::Vote { member, cut, root });
             }
         }
     }

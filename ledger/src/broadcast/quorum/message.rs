@@ -1,20 +1,17 @@
 //! What the members of a quorum broadcast send each other, and write down.
 
 use crate::broadcast::{PAYLOAD_LEN_MAX, Payload};
-use crate::committee::COMMITTEE_MAX;
+use crate::committee::{COMMITTEE_MAX, Seal};
 use crate::ids::{Account, Place, Seq};
 use crate::state::ACCOUNTS_MAX;
-use crate::transfer::{get_signatures, put_signatures};
-use types::{
-    Decode, DecodeError, Encode, Hash, Kind, Reader, Signature, Signed, SignedPayload, Slot, Writer,
-};
+use types::{Decode, DecodeError, Encode, Hash, Kind, Reader, Signed, SignedPayload, Writer};
 
 /// A witness saw this payload at its place, and will never say so of another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EchoStatement {
     /// The place.
     pub place: Place,
-    /// [`crate::broadcast::payload_digest`].
+    /// [`crate::broadcast::Admit::name`] of the payload.
     pub digest: Hash,
 }
 
@@ -26,7 +23,7 @@ pub struct Certified {
     /// What.
     pub payload: Payload,
     /// Who signed [`EchoStatement`], in order.
-    pub echoes: Vec<(Slot, Signature)>,
+    pub echoes: Vec<Seal>,
 }
 
 /// A message between members.
@@ -90,14 +87,14 @@ impl SignedPayload for EchoStatement {
 impl Encode for Certified {
     fn encode(&self, out: &mut Writer) {
         put_payload(out, self.place, &self.payload);
-        put_signatures(out, &self.echoes);
+        out.list(&self.echoes);
     }
 }
 
 impl Decode for Certified {
     fn decode(input: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (place, payload) = get_payload(input)?;
-        Ok(Self { place, payload, echoes: get_signatures(input, COMMITTEE_MAX)? })
+        Ok(Self { place, payload, echoes: input.list("echoes", COMMITTEE_MAX)? })
     }
 }
 

@@ -15,9 +15,12 @@
 //! | a witness sees a message, echoes, keeps what conflicts | `witness.rs` |
 //! | an owner collects echoes | `owner.rs` |
 //! | certificates: check, deliver, hand on | `certificate.rs` |
+//! | who is how far, and what it lacks | `status.rs` |
 //! | messages and records | `message.rs` |
 //!
-//! Bounds: one echo and [`HELD_MAX`] held messages an account; certificates since the last checkpoint.
+//! Bounds: one echo and [`HELD_MAX`] held messages an account; [`AHEAD_MAX`] certificates that wait for an
+//! earlier one or for room above ([`Admit::room`]); certificates since the last checkpoint; answers to
+//! statuses as in `status.rs`.
 //! Evidence: two payloads of an owner, two echoes of a witness. An owner that shows one half of the
 //! group another message than the other is found out because a witness that waited [`STUCK_MS`] for the
 //! outcome shows what it echoed to all.
@@ -28,23 +31,24 @@
 mod certificate;
 mod message;
 mod owner;
+mod status;
 mod witness;
 
 pub use message::{Certified, EchoStatement, Message, Record};
+pub use status::{CATCHUP_BYTES_MAX, CATCHUP_MAX, TALK_MS};
 
 use super::{Admit, Broadcast, Input, Payload, Step};
-use crate::committee::Committee;
+use crate::committee::{Committee, Seal};
 use crate::ids::{Account, Place, Seq};
+use status::Talk;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use types::{Hash, Millis, SecretKey, Signature, Slot};
+use types::{Hash, Millis, SecretKey, Slot};
 
 /// Messages of one account that a witness keeps while it cannot echo them.
 pub const HELD_MAX: usize = 4;
-/// Certificates of one account that wait for an earlier one.
+/// Certificates of one account that wait for an earlier one, or for room above.
 pub const AHEAD_MAX: u64 = 64;
-/// Certificates that one status is answered with.
-pub const CATCHUP_MAX: usize = 256;
 /// A witness that has waited so long for the outcome shows what it echoed to all.
 pub const STUCK_MS: u64 = 3_000;
 /// How often a member that delivered something says how far it is.
@@ -82,7 +86,7 @@ pub struct Config {
 struct Started {
     payload: Payload,
     digest: Hash,
-    echoes: BTreeMap<Slot, Signature>,
+    echoes: BTreeMap<Slot, Seal>,
     certified: bool,
     again_at: Millis,
 }
@@ -95,7 +99,7 @@ struct Lane {
     echoed: Option<(Place, Payload, Hash, Millis)>,
     /// Messages that could not be echoed yet, with who showed them.
     held: BTreeMap<(Seq, Hash), (Slot, Payload)>,
-    /// Certificates whose predecessor is missing.
+    /// Certificates whose predecessor is missing, or for which there is no room above.
     ahead: BTreeMap<Seq, Certified>,
     /// Delivered since the last checkpoint.
     kept: BTreeMap<Seq, Certified>,
@@ -111,16 +115,38 @@ pub struct QuorumBroadcast<A> {
     above: A,
     lanes: BTreeMap<Account, Lane>,
     started: BTreeMap<Place, Started>,
-    /// Delivered something since the last status.
+    /// Delivered something since the last status, or lacks something.
     news: bool,
     status_at: Millis,
+    /// At most one for each member of the committee.
+    talks: BTreeMap<Slot, Talk>,
+}
+
+impl Lane {
+    /// Whether something before what is here is missing.
+    fn has_gap(&self) -> bool {
+        let first = self.ahead.keys().next();
+        first.is_some_and(|first| Some(*first) != self.delivered.next())
+    }
+
+    /// Everything up to `seq` is delivered, or covered by a checkpoint.
+    fn advance(&mut self, seq: Seq) {
+        if seq <= self.delivered {
+            return;
+        }
+        self.delivered = seq;
+        self.conflicted = false;
+        self.echoed.take_if(|(place, ..)| place.seq <= seq);
+        self.held.retain(|(held, _), _| *held > seq);
+        self.ahead.retain(|ahead, _| *ahead > seq);
+    }
 }
 
 impl<A: Admit> QuorumBroadcast<A> {
     /// A member that has seen nothing.
     pub fn new(config: Config, key: SecretKey, above: A) -> Self {
-        let (lanes, started) = (BTreeMap::new(), BTreeMap::new());
-        Self { config, key, above, lanes, started, news: false, status_at: Millis(0) }
+        let (lanes, started, talks) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { config, key, above, lanes, started, news: false, status_at: Millis(0), talks }
     }
 
     /// The layer above.
@@ -137,9 +163,9 @@ impl<A: Admit> QuorumBroadcast<A> {
     pub fn restore(&mut self, record: Record) -> Option<(Place, Payload)> {
         match record {
             Record::Echoed { place, payload } => {
+                let digest = self.above.name(place, &payload);
                 let lane = self.lanes.entry(place.account).or_default();
                 if place.seq > lane.delivered {
-                    let digest = super::payload_digest(place, &payload);
                     lane.echoed = Some((place, payload, digest, Millis(0)));
                 }
                 None
@@ -150,8 +176,7 @@ impl<A: Admit> QuorumBroadcast<A> {
                 if place.seq <= lane.delivered {
                     return None;
                 }
-                lane.delivered = place.seq;
-                lane.echoed.take_if(|(echoed, ..)| echoed.seq <= place.seq);
+                lane.advance(place.seq);
                 lane.kept.insert(place.seq, certified);
                 Some((place, payload))
             }
@@ -162,11 +187,16 @@ impl<A: Admit> QuorumBroadcast<A> {
     /// checkpoint. A member that is behind it starts from it.
     pub fn settle(&mut self, account: Account, seq: Seq) {
         let lane = self.lanes.entry(account).or_default();
-        lane.delivered = lane.delivered.max(seq);
-        lane.echoed.take_if(|(place, ..)| place.seq <= seq);
+        lane.advance(seq);
         lane.kept.retain(|kept, _| *kept > seq);
-        lane.held.retain(|(held, _), _| *held > seq);
-        lane.ahead.retain(|ahead, _| *ahead > seq);
+        self.started.retain(|place, _| place.account != account || place.seq > seq);
+    }
+
+    /// Other identities act, and this member perhaps with another key. Echoes that were collected for its own
+    /// messages stay good; new ones are taken under the acting identities.
+    pub fn renew(&mut self, committee: Arc<Committee>, key: SecretKey) {
+        self.config.committee = committee;
+        self.key = key;
     }
 
     /// What was delivered of an account.
@@ -186,31 +216,16 @@ impl<A: Admit> QuorumBroadcast<A> {
             .map(|(place, payload, ..)| Record::Echoed { place: *place, payload: payload.clone() })
     }
 
-    /// Says soon how far this member is, so that others send what it lacks.
-    pub fn ask(&mut self, now: Millis) {
-        self.news = true;
-        self.status_at = self.status_at.max(now.plus(STATUS_MS));
-    }
-
     fn others(&self) -> Vec<Slot> {
         self.config.committee.all().filter(|slot| *slot != self.config.me).collect()
     }
 
-    fn status(&self) -> Message {
-        let lanes = self.lanes.iter().filter(|(_, lane)| lane.delivered > Seq(0));
-        Message::Status(lanes.map(|(account, lane)| (*account, lane.delivered)).collect())
-    }
-
     fn wake(&mut self, now: Millis, out: &mut Out) {
+        self.release_all(now, out);
         self.retry_held(now, out);
         self.repeat_started(now, out);
         self.show_stuck(now, out);
-        if self.news && now >= self.status_at {
-            self.news = false;
-            self.status_at = now.plus(STATUS_MS);
-            let to = self.chosen(self.status_at.0);
-            out.send(to, self.status());
-        }
+        self.tell_all(now, out);
     }
 }
 
@@ -238,11 +253,11 @@ impl<A: Admit> Broadcast for QuorumBroadcast<A> {
                 Message::Init { place, payload } => self.init(now, from, place, payload, &mut out),
                 Message::Echo(echo) => self.echo(now, from, echo, &mut out),
                 Message::Certified(certified) => self.certified(now, from, certified, &mut out),
-                Message::Status(seqs) => self.behind(from, &seqs, &mut out),
+                Message::Status(seqs) => self.behind(now, from, &seqs, &mut out),
             },
             Input::Message { .. } => {}
             Input::LinkUp(peer) => {
-                out.send(vec![peer], self.status());
+                self.tell(now, peer, &mut out);
                 self.show_started(peer, &mut out);
             }
             Input::Wake => self.wake(now, &mut out),
@@ -253,6 +268,6 @@ impl<A: Admit> Broadcast for QuorumBroadcast<A> {
     fn next_wakeup(&self) -> Option<Millis> {
         let stuck = self.lanes.values().filter_map(|lane| lane.echoed.as_ref().map(|(.., at)| *at));
         let again = self.started.values().filter(|it| !it.certified).map(|it| it.again_at);
-        stuck.chain(again).chain(self.news.then_some(self.status_at)).min()
+        stuck.chain(again).chain(self.talk_at()).min()
     }
 }

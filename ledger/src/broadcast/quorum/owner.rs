@@ -1,10 +1,11 @@
 //! An owner shows its message, collects echoes, and makes the certificate.
 
 use super::{Certified, EchoStatement, Message, Out, QuorumBroadcast, STUCK_MS, Started};
-use crate::broadcast::{Admit, Effect, Evidence, Payload, payload_digest};
+use crate::broadcast::{Admit, Effect, Evidence, Payload};
+use crate::committee::Seal;
 use crate::ids::Place;
 use std::collections::BTreeMap;
-use types::{Encode, Hash, Kind, Millis, Signature, Signed, Slot};
+use types::{Encode, Hash, Kind, Millis, Signed, Slot};
 
 impl<A: Admit> QuorumBroadcast<A> {
     /// Shows a message to all, and to itself as a witness.
@@ -12,7 +13,7 @@ impl<A: Admit> QuorumBroadcast<A> {
         if place.seq <= self.delivered(place.account) || self.started.contains_key(&place) {
             return;
         }
-        let digest = payload_digest(place, &payload);
+        let digest = self.above.name(place, &payload);
         let (echoes, again_at) = (BTreeMap::new(), now.plus(STUCK_MS));
         let started =
             Started { payload: payload.clone(), digest, echoes, certified: false, again_at };
@@ -36,21 +37,24 @@ impl<A: Admit> QuorumBroadcast<A> {
         if started.certified || started.echoes.contains_key(&from) && digest == started.digest {
             return;
         }
+        let seal = Seal { slot: from, ident: echo.header.ident, signature: echo.signature };
         if echo.header != committee.header(Kind::Echo, from)
-            || !committee.verify(from, &echo.payload, &echo.signature)
+            || !committee.verify(&echo.payload, &seal)
         {
             return out.fault(from, "an echo does not verify");
         }
         if digest == started.digest {
-            self.collect(from, place, digest, echo.signature);
+            self.collect(place, digest, seal);
             return self.finish(now, place, out);
         }
         match started.echoes.get(&from) {
             None => out.fault(from, "an echo names another message than the one it was shown"),
-            Some(signature) => {
-                let statement = EchoStatement { place, digest: started.digest };
-                let header = committee.header(Kind::Echo, from);
-                let first = Signed { header, payload: statement, signature: *signature };
+            // Under another identity it is no proof: whoever lost its records may honestly repeat itself.
+            Some(before) if before.ident != seal.ident => {}
+            Some(before) => {
+                let payload = EchoStatement { place, digest: started.digest };
+                let header = echo.header;
+                let first = Signed { header, payload, signature: before.signature };
                 let (first, second) = (first.to_bytes(), echo.to_bytes());
                 let evidence = Evidence::TwoEchoes { witness: from, first, second };
                 out.effects.push(Effect::Evidence(evidence));
@@ -59,11 +63,11 @@ impl<A: Admit> QuorumBroadcast<A> {
     }
 
     /// Counts an echo whose signature holds.
-    pub(super) fn collect(&mut self, from: Slot, place: Place, digest: Hash, signature: Signature) {
+    pub(super) fn collect(&mut self, place: Place, digest: Hash, seal: Seal) {
         if let Some(started) = self.started.get_mut(&place)
             && started.digest == digest
         {
-            started.echoes.insert(from, signature);
+            started.echoes.insert(seal.slot, seal);
         }
     }
 
@@ -75,7 +79,7 @@ impl<A: Admit> QuorumBroadcast<A> {
             return;
         }
         started.certified = true;
-        let echoes = started.echoes.iter().take(quorum).map(|(slot, it)| (*slot, *it)).collect();
+        let echoes = started.echoes.values().take(quorum).copied().collect();
         let certified = Certified { place, payload: started.payload.clone(), echoes };
         self.accept(now, certified, true, out);
     }

@@ -2,7 +2,7 @@
 
 use super::{HELD_MAX, Message, Out, QuorumBroadcast, Record, STUCK_MS};
 use crate::broadcast::quorum::EchoStatement;
-use crate::broadcast::{Admit, Effect, Evidence, Payload, payload_digest};
+use crate::broadcast::{Admit, Effect, Evidence, Payload};
 use crate::ids::{Place, Seq};
 use types::{Hash, Kind, Millis, Signed, Slot};
 
@@ -16,6 +16,10 @@ impl<A: Admit> QuorumBroadcast<A> {
         payload: Payload,
         out: &mut Out,
     ) {
+        if !self.above.is_open(place.account) {
+            // Its owner shows it again.
+            return;
+        }
         let lane = self.lanes.get(&place.account);
         let delivered = lane.map(|lane| lane.delivered).unwrap_or_default();
         if place.seq <= delivered {
@@ -27,7 +31,7 @@ impl<A: Admit> QuorumBroadcast<A> {
             }
             return;
         }
-        let digest = payload_digest(place, &payload);
+        let digest = self.above.name(place, &payload);
         let echoed = lane.and_then(|lane| lane.echoed.clone());
         if let Some((of, first, known, _)) = echoed
             && of == place
@@ -73,13 +77,14 @@ impl<A: Admit> QuorumBroadcast<A> {
         if !self.above.may_start(place, to) {
             return;
         }
-        let committee = &self.config.committee;
-        let header = committee.header(Kind::Echo, self.config.me);
-        let statement = EchoStatement { place, digest };
-        let echo = Signed::new(&self.key, &committee.group(), header, statement).into_inner();
-        if to == self.config.me {
-            self.collect(self.config.me, place, digest, echo.signature);
+        let (committee, me) = (&self.config.committee, self.config.me);
+        let payload = EchoStatement { place, digest };
+        let seal = committee.seal(&self.key, me, &payload);
+        if to == me {
+            self.collect(place, digest, seal);
         } else {
+            let header = committee.header(Kind::Echo, me);
+            let echo = Signed { header, payload, signature: seal.signature };
             out.send(vec![to], Message::Echo(echo));
         }
     }
@@ -108,7 +113,8 @@ impl<A: Admit> QuorumBroadcast<A> {
         out: &mut Out,
     ) {
         let lane = self.lanes.entry(place.account).or_default();
-        if first == second || lane.conflicted || self.above.admit(place, second).is_err() {
+        let same = self.above.name(place, first) == self.above.name(place, second);
+        if same || lane.conflicted || self.above.admit(place, second).is_err() {
             return;
         }
         lane.conflicted = true;
