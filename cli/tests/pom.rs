@@ -60,6 +60,39 @@ fn equivocating_member_is_convicted_by_a_file_that_anybody_can_check() {
 }
 
 #[test]
+fn storer_that_answers_falsely_is_convicted_by_its_answers_and_nothing_is_lost() {
+    let place = Place::new();
+    let temporary = place.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = place.command("x");
+    command.env("TMPDIR", &temporary).args(["--json", "demo", "--scenario", "liar"]);
+    command.args(["--nodes", "5", "--files", "60", "--seed", "7", "--keep"]);
+    let done = common::finish(command.output().unwrap()).ok();
+    let result = done.json("demo_result");
+    assert_eq!(result["honest_convicted"], 0, "{result}");
+    for key in ["restored_identical", "verified_offline"] {
+        assert_eq!(result[key], true, "{key}: {result}");
+    }
+    let convicted = result["convicted"].as_array().unwrap();
+    assert!(convicted.iter().all(|one| one["member"] == result["hostile"]), "{result}");
+    let kinds: Vec<_> = convicted.iter().map(|one| one["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["PB1 WrongChunk", "PB2 BadDeny"], "{result}");
+    // Once more by hand, in a folder that holds nothing but proofs and roster.
+    let empty = place.path("empty");
+    fs::create_dir(&empty).unwrap();
+    fs::copy(result["roster"].as_str().unwrap(), empty.join("roster")).unwrap();
+    for (proof, kind) in result["proofs"].as_array().unwrap().iter().zip(["PB1", "PB2"]) {
+        fs::copy(proof.as_str().unwrap(), empty.join("proof")).unwrap();
+        let mut command = place.command("nobody");
+        command
+            .current_dir(&empty)
+            .args(["--json", "pom", "verify", "proof", "--roster", "roster"]);
+        let verdict = common::finish(command.output().unwrap()).ok().json("pom_verdict");
+        assert_eq!((&verdict["member"], &verdict["kind"]), (&result["hostile"], &kind.into()));
+    }
+}
+
+#[test]
 fn roster_of_another_group_convicts_nobody_and_a_hostile_member_runs_nowhere_else() {
     let place = Place::new();
     let ticket = place.group(&MEMBERS, "", "7d");

@@ -5,10 +5,23 @@
 
 use bart_rsm::message::Message;
 use bart_rsm::{Core, Effect, Input, Machine, Now, Record, Stats, Step};
+use bytes::Bytes;
 use types::{Millis, SecretKey, Slot};
 
 /// What becomes of a message before it leaves, by addressee.
 pub type Outbound = Box<dyn FnMut(Slot, Message) -> Message + Send>;
+
+/// What becomes of an answer to a store or a retrieve, with its body, before it leaves.
+pub type Answering = Box<dyn Fn(pib::Response, Bytes) -> (pib::Response, Bytes) + Send + Sync>;
+
+/// The lies of a test actor; none for a member.
+#[derive(Default)]
+pub struct Acting {
+    /// In the state machine.
+    pub messages: Option<Outbound>,
+    /// As a storer.
+    pub answers: Option<Answering>,
+}
 
 /// A core whose messages are changed as they leave.
 pub(crate) struct Actor {

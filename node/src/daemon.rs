@@ -1,6 +1,6 @@
 //! Starts and stops the parts of a member, in an order that loses nothing.
 
-use crate::actor::{Actor, Outbound};
+use crate::actor::{Acting, Actor};
 use crate::api;
 use crate::error::NodeError;
 use crate::objects::{Objects, ObjectsConfig};
@@ -35,8 +35,8 @@ pub struct DaemonConfig {
     pub config: MemberConfig,
     /// A socket that is bound already, instead of the address in `config`.
     pub listen: Option<std::net::TcpListener>,
-    /// What a test actor makes of its messages to the group; nothing for a member.
-    pub outbound: Option<Outbound>,
+    /// What a test actor makes of its messages; nothing for a member.
+    pub acting: Acting,
 }
 
 /// The parts of a running member that the local API reaches.
@@ -85,7 +85,7 @@ pub async fn run(
         events: control,
         clock,
     };
-    let (rsm, mut rsm_ended) = match config.outbound.take() {
+    let (rsm, mut rsm_ended) = match config.acting.messages.take() {
         None => replica::start(parts, Witnesses::default())?,
         Some(outbound) => {
             replica::start_with(parts, Witnesses::default(), |config, key, records| {
@@ -99,6 +99,7 @@ pub async fn run(
         promises.clone(),
         Bodies::open(&config.data)?,
         clock,
+        config.acting.answers.take(),
     )?;
     let objects = Objects::open(ObjectsConfig {
         owner: owner_config(&config.ticket, slot, secrets),

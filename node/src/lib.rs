@@ -29,7 +29,7 @@ mod storer;
 mod upkeep;
 pub mod wire;
 
-pub use actor::Outbound;
+pub use actor::{Acting, Answering, Outbound};
 pub use client::{Client, ClientError};
 pub use daemon::{DaemonConfig, run};
 pub use error::NodeError;

@@ -4,6 +4,7 @@
 //! the order: body durable, then record durable, then the receipt leaves. Requests of all members
 //! are answered concurrently, at most [`WORK_MAX`] at a time; the network bounds them per member.
 
+use crate::actor::Answering;
 use crate::error::NodeError;
 use crate::store::bodies::Bodies;
 use crate::store::promises::{Promises, Table, Ticket, writes};
@@ -35,6 +36,8 @@ pub struct StorerService {
     faults: AtomicU64,
     rules: pib::Rules,
     work: Semaphore,
+    /// What a test actor makes of its answers.
+    acting: Option<Answering>,
 }
 
 impl StorerService {
@@ -45,6 +48,7 @@ impl StorerService {
         promises: Promises,
         bodies: Bodies,
         clock: Clock,
+        acting: Option<Answering>,
     ) -> Result<Arc<Self>, NodeError> {
         let damaged = |detail: String| NodeError::Record { what: "the StoreList", detail };
         let mut records = Vec::new();
@@ -66,6 +70,7 @@ impl StorerService {
             faults: AtomicU64::new(0),
             rules,
             work: Semaphore::new(WORK_MAX),
+            acting,
         }))
     }
 
@@ -138,7 +143,13 @@ impl StorerService {
             },
         };
         match outcome {
-            Ok((response, body)) => respond(responder, &response, body),
+            Ok((response, body)) => {
+                let (response, body) = match &self.acting {
+                    None => (response, body),
+                    Some(lie) => lie(response, body),
+                };
+                respond(responder, &response, body);
+            }
             // Nothing is said: the store of promises has failed and the daemon is about to stop.
             Err(error) => tracing::error!(%error, "a request is not answered"),
         }

@@ -19,11 +19,11 @@ pub struct Flags {
 
 /// Runs the command.
 pub fn run(context: &Context, _flags: &Flags) -> Result<Code, CliError> {
-    serve(context, None)
+    serve(context, node::Acting::default())
 }
 
-/// Runs a member; `outbound` is what a test actor makes of its messages.
-pub fn serve(context: &Context, outbound: Option<node::Outbound>) -> Result<Code, CliError> {
+/// Runs a member; `acting` is what a test actor makes of its messages.
+pub fn serve(context: &Context, acting: node::Acting) -> Result<Code, CliError> {
     let config = context.config()?;
     let master = Master::load(&context.data)?;
     let ticket = context.ticket()?;
@@ -45,7 +45,7 @@ pub fn serve(context: &Context, outbound: Option<node::Outbound>) -> Result<Code
         ticket,
         config,
         listen: None,
-        outbound,
+        acting,
     };
     runtime.block_on(node::run(daemon, async {
         if !stop_signal().await {

@@ -1,6 +1,7 @@
-//! A test actor, hidden from people: a member of a demonstration's group that lies on purpose. In every
+//! A test actor, hidden from people: a member of a demonstration's group that lies on purpose. Either in every
 //! sender turn of its own it signs two proposals and sends one to some members and the other to
-//! the rest, over the links of any member.
+//! the rest, over the links of any member; or, asked for a chunk that it receipted, it signs that the chunk was
+//! another one, or that it need not return it.
 //!
 //! It refuses to run anywhere but in a folder that a demonstration made.
 
@@ -10,20 +11,26 @@ use crate::secret::Master;
 use crate::session::Context;
 use bart_rsm::Proposal;
 use bart_rsm::message::{Agree, AgreeStatement, Message, Value, ValueStatement, value_digest};
+use bytes::Bytes;
 use clap::Args;
+use pib::{DenyReason, Response, RetrieveConfirm, RetrieveDeny};
 use policy::Ticket;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use types::{
     Decode as _, Encode as _, GroupId, Hash, Header, Ident, SecretKey, Signed, SignedPayload, Size,
-    Slot, Stamp,
+    Slot, Stamp, Unverified,
 };
 
 /// Flags of the hidden command.
 #[derive(Debug, Args)]
 pub struct Flags {
     /// Slots that get the second proposal
-    #[arg(long, value_delimiter = ',', required = true)]
+    #[arg(long, value_delimiter = ',', required_unless_present = "false_answers")]
     second_to: Vec<u16>,
+    /// Return other chunks than were receipted, and refuse by turns
+    #[arg(long)]
+    false_answers: bool,
 }
 
 /// Runs the member.
@@ -31,11 +38,19 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
     let marked = context.data.parent().is_some_and(|folder| folder.join(MARK).is_file());
     if !marked {
         return Err(CliError::new(Code::Usage, "this is no member of a demonstration's group")
-            .hint("a hostile member exists for `pib demo --scenario equivocate` only"));
+            .hint("hostile members exist for some scenarios of `pib demo` only"));
     }
     let ticket = context.ticket()?;
-    let liar = Liar::new(&Master::load(&context.data)?, &ticket, &flags.second_to)?;
-    super::daemon::serve(context, Some(Box::new(move |to, message| liar.twist(to, message))))
+    let liar = Arc::new(Liar::new(&Master::load(&context.data)?, &ticket, &flags.second_to)?);
+    let mut acting = node::Acting::default();
+    if flags.false_answers {
+        let liar = Arc::clone(&liar);
+        acting.answers = Some(Box::new(move |response, body| liar.answer(response, body)));
+    }
+    if !flags.second_to.is_empty() {
+        acting.messages = Some(Box::new(move |to, message| liar.twist(to, message)));
+    }
+    super::daemon::serve(context, acting)
 }
 
 /// Signs what no honest member would.
@@ -43,6 +58,8 @@ struct Liar {
     key: SecretKey,
     group: GroupId,
     second_to: Vec<Slot>,
+    /// False answers so far.
+    answers: AtomicU64,
 }
 
 impl Liar {
@@ -52,7 +69,7 @@ impl Liar {
             .identity(Ident(0))
             .map_err(|error| CliError::new(Code::Failed, format!("no key: {error}")))?;
         let second_to = second_to.iter().copied().map(Slot).collect();
-        Ok(Self { key, group: ticket.gid(), second_to })
+        Ok(Self { key, group: ticket.gid(), second_to, answers: AtomicU64::new(0) })
     }
 
     fn sign<P: SignedPayload>(&self, header: Header, payload: P) -> Signed<P> {
@@ -75,5 +92,27 @@ impl Liar {
         let core = self.sign(header, AgreeStatement { value, reads: Hash::ZERO });
         tracing::warn!(%to, inst = %header.inst, "a second proposal leaves");
         Message::Agree(Agree { core, value: Arc::new(Value { statement, body }) })
+    }
+
+    /// A whole chunk that is to be returned becomes, by turns, another one or a refusal.
+    fn answer(&self, response: Response, body: Bytes) -> (Response, Bytes) {
+        let Response::Confirm(confirm) = &response else { return (response, body) };
+        let Signed { header, payload, .. } = confirm.peek();
+        let RetrieveConfirm { receipt, size, stamp, .. } = *payload;
+        if body.is_empty() || body.len() as u64 != size.0 {
+            return (response, body);
+        }
+        if self.answers.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) {
+            let mut other = body.to_vec();
+            other[0] ^= 1;
+            let payload = RetrieveConfirm { receipt, hash: Hash::of(&other), size, stamp };
+            tracing::warn!(%receipt, "another chunk than was receipted leaves");
+            let lie = self.sign(*header, payload);
+            return (Response::Confirm(Unverified::new(lie)), Bytes::from(other));
+        }
+        let header = Header { kind: RetrieveDeny::KIND, ..*header };
+        let payload = RetrieveDeny { receipt, reason: DenyReason::Expired, stamp };
+        tracing::warn!(%receipt, "a refusal leaves although the lease is not over");
+        (Response::Deny(Unverified::new(self.sign(header, payload))), Bytes::new())
     }
 }

@@ -205,18 +205,18 @@ impl Group {
         self.start_as(member, &["daemon"])
     }
 
-    /// Starts every daemon, one of them as the test actor that sends a second proposal to `second`;
+    /// Starts every daemon, one of them as the test actor that tells this `lie` (flags of `pib hostile`);
     /// waits until each has links to all others.
     pub fn start_with_hostile(
         &mut self,
         hostile: usize,
-        second: &[u16],
+        lie: &[&str],
         patience: Duration,
     ) -> Result<(), CliError> {
-        let second: Vec<String> = second.iter().map(u16::to_string).collect();
+        let arguments = [&["hostile"], lie].concat();
         for member in 0..self.members.len() {
             match member == hostile {
-                true => self.start_as(member, &["hostile", "--second-to", &second.join(",")])?,
+                true => self.start_as(member, &arguments)?,
                 false => self.start(member)?,
             }
         }

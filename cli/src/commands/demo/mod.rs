@@ -5,6 +5,8 @@
 //! came back.
 
 mod equivocate;
+mod evidence;
+mod liar;
 mod mounted;
 mod report;
 
@@ -26,6 +28,7 @@ const LINK_PATIENCE: Duration = Duration::from_secs(90);
 /// The member who backs up.
 const OWNER: usize = 0;
 const MIB: f64 = (1 << 20) as f64;
+const NOT_AS_IT_SHOULD: &str = "not the guilty one alone was convicted, or the backup suffered";
 
 /// What the demo shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -34,6 +37,8 @@ enum Scenario {
     Loss,
     /// A member signs two different proposals and is convicted by them
     Equivocate,
+    /// A member stores, lies when it is asked, and is convicted by its answers
+    Liar,
 }
 
 /// Flags of `pib demo`.
@@ -82,6 +87,7 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
         Scenario::Equivocate => {
             equivocate::play(&story, &plan, &dir, interrupt).map(Ending::Equivocate)
         }
+        Scenario::Liar => liar::play(&story, &plan, &dir, interrupt).map(Ending::Liar),
     };
     if flags.keep {
         story.tell(format!("Everything is kept in {}.", folder.keep().display()));
@@ -92,8 +98,12 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
             (report.is_good(), "what came back is not what was backed up")
         }
         Ending::Equivocate(report) => {
-            story.end_equivocation(&report);
-            (report.is_good(), "not the guilty one alone was convicted, or the backup suffered")
+            story.end_with(&report.last_words(), &report);
+            (report.is_good(), NOT_AS_IT_SHOULD)
+        }
+        Ending::Liar(report) => {
+            story.end_with(&report.last_words(), &report);
+            (report.is_good(), NOT_AS_IT_SHOULD)
         }
     };
     match good {
@@ -107,6 +117,7 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
 enum Ending {
     Loss(Report),
     Equivocate(equivocate::Report),
+    Liar(liar::Report),
 }
 
 /// What will be done.
@@ -119,7 +130,7 @@ struct Plan {
     /// Members to be killed, then members to be corrupted.
     killed: Vec<usize>,
     corrupted: Vec<usize>,
-    /// Who signs two proposals, in the scenario of that name.
+    /// Who lies, in the scenarios with a hostile member.
     liar: usize,
 }
 
@@ -138,7 +149,7 @@ impl Plan {
             )
             .hint(format!("use --faulty {largest} or --nodes {}", 3 * faulty + 2)));
         }
-        if flags.scenario == Scenario::Equivocate && (faulty == 0 || flags.source.is_some()) {
+        if flags.scenario != Scenario::Loss && (faulty == 0 || flags.source.is_some()) {
             return Err(CliError::new(
                 Code::Usage,
                 "this scenario needs a faulty member and makes its own files",

@@ -24,9 +24,9 @@ impl Story {
         self.output.json(&serde_json::json!({"message_type": "demo_step", "text": text}));
     }
 
-    /// The last words of the scenario with a member that signs two proposals.
-    pub fn end_equivocation(&self, report: &super::equivocate::Report) {
-        self.output.say(report.last_words());
+    /// The last words of a scenario with a hostile member.
+    pub fn end_with(&self, words: &str, report: &impl Serialize) {
+        self.output.say(words);
         self.output.json(report);
     }
 
