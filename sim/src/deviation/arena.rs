@@ -6,10 +6,13 @@
 //! Guarantees: (1) a run is a function of its [`Setup`]; (2) only what belongs to the horizon is counted, and
 //! what is still owed for it afterwards is reported; (3) a run ends, in time and in events.
 
+mod audit;
+mod post;
+
 use super::evidence::Said;
 use super::frame::Frame;
 use super::meter::Meter;
-use super::play::{Intake, Mind, Parcel, Scene};
+use super::play::{Mind, Parcel, Scene};
 use super::weather::Weather;
 use bart_rsm::message::Message;
 use bart_rsm::pom::PomKind;
@@ -381,16 +384,6 @@ impl<'a> Arena<'a> {
         self.reschedule(slot);
     }
 
-    fn send_all(&mut self, from: Slot, post: Vec<Parcel>) {
-        for parcel in post {
-            if parcel.delay_ms == 0 {
-                self.transmit(from, parcel.to, parcel.message);
-            } else {
-                self.push(self.now_ms + parcel.delay_ms, Event::Leave { from, parcel });
-            }
-        }
-    }
-
     fn note_fault(&mut self, slot: Slot, peer: Slot, fault: &Fault) {
         if fault.is_misbehavior() {
             let scene = &self.scenes[usize::from(slot.0)];
@@ -432,61 +425,6 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Whether a message belongs to the horizon.
-    fn counts(&self, message: &Message) -> bool {
-        match message.header() {
-            Some(header) => header.inst.0 < self.setup.frame.horizon,
-            None => self.reached_ms.is_none(),
-        }
-    }
-
-    fn transmit(&mut self, from: Slot, to: Slot, message: Message) {
-        if from == to || usize::from(to.0) >= self.seats.len() {
-            return;
-        }
-        self.messages += 1;
-        if self.down.contains(&pair(from, to)) {
-            return;
-        }
-        if self.counts(&message) {
-            self.seats[usize::from(from.0)].meter.sent += message.size() as u64;
-            if let (true, Message::Penance(penance)) = (from == self.setup.rational, &message) {
-                self.run.penance += u64::from(penance.core.payload.count.0);
-            }
-        }
-        let (inst, turn) = (message.inst().0, message.turn().0);
-        self.run.turns = self.run.turns.max(turn);
-        if from == self.setup.rational {
-            self.said.keep(&message);
-        } else if to == self.setup.rational && self.setup.hostile.contains(&from) {
-            self.said.keep_bait(&message);
-        }
-        let at_ms = self.weather.arrival(self.now_ms, from, to, message.kind(), inst, turn);
-        let link = self.links.get(&pair(from, to)).copied().unwrap_or(0);
-        self.push(at_ms, Event::Deliver { from, to, link, message });
-    }
-
-    fn deliver(&mut self, from: Slot, to: Slot, link: u32, message: Message) {
-        let current = self.links.get(&pair(from, to)).copied().unwrap_or(0);
-        if current != link || self.down.contains(&pair(from, to)) {
-            return;
-        }
-        if self.counts(&message) {
-            self.seats[usize::from(to.0)].meter.received += message.size() as u64;
-        }
-        let mut post = Vec::new();
-        let scene = &mut self.scenes[usize::from(to.0)];
-        scene.now_ms = self.now_ms;
-        let mind = &mut self.setup.minds[usize::from(to.0)];
-        let intake = mind.incoming(scene, from, &message, &mut post);
-        self.send_all(to, post);
-        match intake {
-            Intake::Take => self.handle(to, Input::Message { from, message }),
-            Intake::Drop => {}
-            Intake::Later(ms) => self.push(self.now_ms + ms, Event::Take { from, to, message }),
-        }
-    }
-
     fn applied(&mut self, slot: Slot, inst: u64, digest: Option<Hash>, commands: bool) {
         let seat = &mut self.seats[usize::from(slot.0)];
         seat.applied = seat.applied.max(inst + 1);
@@ -505,113 +443,5 @@ impl<'a> Arena<'a> {
                 }
             }
         }
-    }
-
-    /// What `of` owes to members that follow, for the horizon.
-    fn open_duties(&self, of: Slot) -> Vec<(Slot, u64, Duty)> {
-        let mut open = Vec::new();
-        for slot in self.followers() {
-            for (peer, inst, duty) in self.seats[usize::from(slot.0)].core.residual_duties() {
-                if peer == of && inst.0 < self.setup.frame.horizon {
-                    open.push((slot, inst.0, duty));
-                }
-            }
-        }
-        open
-    }
-
-    fn look(&mut self) {
-        let horizon = self.setup.frame.horizon;
-        let reached =
-            self.followers().iter().all(|slot| self.seats[usize::from(slot.0)].applied >= horizon);
-        if reached && self.reached_ms.is_none() {
-            self.reached_ms = Some(self.now_ms);
-            let seat = &mut self.seats[usize::from(self.setup.rational.0)];
-            let stats = seat.core.stats();
-            seat.meter.signatures = stats.signatures;
-            seat.meter.verifications = stats.verifications;
-            self.run.meter = seat.meter;
-        }
-        self.provoke();
-        let open = self.open_duties(self.setup.rational);
-        let now_ms = self.now_ms;
-        let mut since = std::mem::take(&mut self.owed_since);
-        since.retain(|key, _| open.contains(key));
-        for key in open {
-            since.entry(key).or_insert(now_ms);
-        }
-        let oldest = since.values().map(|since| now_ms - since).max().unwrap_or(0);
-        self.run.owed_longest_ms = self.run.owed_longest_ms.max(oldest);
-        self.owed_since = since;
-    }
-
-    /// Hostile members notice, as anybody would, that the rational member keeps them waiting.
-    fn provoke(&mut self) {
-        let rational = self.setup.rational;
-        for slot in self.setup.hostile.clone() {
-            let index = usize::from(slot.0);
-            let waits = self.seats[index].core.residual_duties().into_iter();
-            let oldest = waits.filter(|(peer, _, _)| *peer == rational).min_by_key(|d| d.1);
-            let Some((_, inst, duty)) = oldest else {
-                self.waits.remove(&slot);
-                continue;
-            };
-            let new = Wait { inst: inst.0, duty, since_ms: self.now_ms };
-            let wait = self.waits.entry(slot).or_insert(new);
-            if (wait.inst, wait.duty) != (new.inst, new.duty) {
-                *wait = new;
-            }
-            if self.now_ms - wait.since_ms > PATIENCE_MS {
-                self.setup.minds[index].provoked(&self.scenes[index], rational);
-            }
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        let Some(reached_ms) = self.reached_ms else { return false };
-        let settled = self.owed_since.is_empty()
-            && self.followers().iter().all(|slot| {
-                let rational = self.setup.rational;
-                let core = &self.seats[usize::from(slot.0)].core;
-                let horizon = self.setup.frame.horizon;
-                core.residual_duties().iter().all(|(peer, inst, _)| {
-                    inst.0 >= horizon || !(self.follows(*peer) || *peer == rational)
-                })
-            });
-        settled || self.now_ms > reached_ms + self.setup.frame.max_response_ms + LOOK_MS
-    }
-
-    fn close(mut self) -> Run {
-        let horizon = self.setup.frame.horizon;
-        let rational = self.setup.rational;
-        let late_ms = self.setup.frame.max_response_ms;
-        let seat = &mut self.seats[usize::from(rational.0)];
-        let stats = seat.core.stats();
-        let mut run = self.run;
-        let meter = seat.meter;
-        run.meter.sent = meter.sent;
-        run.meter.received = meter.received;
-        if self.reached_ms.is_none() {
-            run.meter = meter;
-            run.meter.signatures = stats.signatures;
-            run.meter.verifications = stats.verifications;
-        }
-        for ((slot, _, duty), since) in &self.owed_since {
-            run.owes.push((*slot, *duty));
-            if self.now_ms.saturating_sub(*since) >= late_ms {
-                run.listed_by.insert(*slot);
-            }
-        }
-        run.proven = self.said.convict(&self.setup.frame.roster);
-        run.acted = self.setup.minds[usize::from(rational.0)].acted();
-        run.took_ms = self.reached_ms.unwrap_or(self.now_ms);
-        let hostile = &self.setup.hostile;
-        let honest = |slot: &Slot| *slot != rational && !hostile.contains(slot);
-        let left = self.setup.frame.roster.all().filter(honest).any(|slot| {
-            let duties = self.seats[usize::from(slot.0)].core.residual_duties();
-            duties.iter().any(|(peer, inst, _)| inst.0 < horizon && honest(peer))
-        });
-        run.live = self.reached_ms.is_some() && !left;
-        run
     }
 }
