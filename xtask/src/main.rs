@@ -109,6 +109,8 @@ fn test() -> Result<()> {
     step("simulation: broken rules are caught", cargo(&controls))?;
     let explore = ["run", "--release", "-p", "sim", "--", "explore", "--limit", "1500000"];
     step("every interleaving of one instance", cargo(&explore))?;
+    let deviations = ["run", "--release", "-p", "sim", "--", "deviations", "--small"];
+    step("selfish members in small", cargo(&deviations))?;
     readme::commands()?;
     println!("\nall checks passed");
     Ok(())

@@ -19,7 +19,7 @@ use bart_rsm::pom::PomKind;
 use bart_rsm::{Core, Duty, Effect, Fault, Input, Now, RecordKey, Step};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use types::{Encode as _, Hash, Millis, Slot, Stamp};
+use types::{Encode as _, Hash, Kind, Millis, Slot, Stamp};
 
 /// Wall clock of a run's start.
 const WALL_START_MS: u64 = 1_767_225_600_000;
@@ -84,6 +84,9 @@ pub struct Run {
     pub nulls: u64,
     /// The highest turn that was seen.
     pub turns: u32,
+    /// Bytes that the rational member sent and received within the horizon, by kind and whether in a
+    /// turn above 0.
+    pub spent: BTreeMap<(Kind, bool), [u64; 2]>,
 }
 
 #[allow(clippy::large_enum_variant)] // Short-lived and moved a few times.
@@ -170,6 +173,12 @@ fn pair(a: Slot, b: Slot) -> (Slot, Slot) {
     (a.min(b), a.max(b))
 }
 
+/// How many members lie between two in the rotation, the shorter way round.
+fn remoteness(a: Slot, b: Slot, n: usize) -> usize {
+    let apart = usize::from(a.0.abs_diff(b.0));
+    apart.min(n - apart)
+}
+
 impl<'a> Arena<'a> {
     /// Sets a run up.
     pub fn new(setup: Setup<'a>) -> Result<Self, String> {
@@ -192,6 +201,10 @@ impl<'a> Arena<'a> {
                 seed: setup.seed,
                 t0_ms: frame.params.t0_min_ms,
                 victim: after(slot).find(honest).ok_or("a group needs honest members")?,
+                distant: after(slot)
+                    .filter(honest)
+                    .max_by_key(|other| remoteness(slot, *other, n))
+                    .ok_or("a group needs honest members")?,
                 target: setup.rational,
             });
             seats.push(Seat {
@@ -204,7 +217,7 @@ impl<'a> Arena<'a> {
             });
         }
         Ok(Self {
-            weather: Weather::new(setup.seed, n),
+            weather: Weather::new(setup.seed, n, setup.frame.outages),
             setup,
             scenes,
             seats,
@@ -243,7 +256,9 @@ impl<'a> Arena<'a> {
             let now = self.now();
             let step = self.seats[usize::from(slot.0)].core.start(now);
             self.carry_out(*slot, step);
-            self.submit(*slot);
+            for _ in 0..self.setup.frame.commands {
+                self.submit(*slot);
+            }
         }
         for a in &slots {
             for b in slots.iter().filter(|b| *b != a) {
@@ -372,8 +387,9 @@ impl<'a> Arena<'a> {
                     let commands = proposal.is_some_and(|p| !p.commands.is_empty());
                     self.applied(slot, inst.0, digest, commands);
                 }
-                Effect::Committed { .. } | Effect::Refused { .. } => self.submit(slot),
-                Effect::Evidence(_)
+                Effect::Committed { .. } => self.submit(slot),
+                Effect::Refused { .. }
+                | Effect::Evidence(_)
                 | Effect::Digest { .. }
                 | Effect::Reformed { .. }
                 | Effect::Roster { .. } => {}
@@ -398,7 +414,7 @@ impl<'a> Arena<'a> {
         }
     }
 
-    /// Every member always has one command waiting, while the horizon lasts.
+    /// Every member always has so many commands waiting, while the horizon lasts.
     fn submit(&mut self, slot: Slot) {
         if self.reached_ms.is_some() {
             return;

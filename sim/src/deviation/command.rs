@@ -2,6 +2,7 @@
 
 use super::controls;
 use super::experiment::{Finding, Ground, Options};
+use super::explain;
 use super::hostile::Foe;
 use super::learn;
 use super::meter::Prices;
@@ -14,6 +15,8 @@ use types::Mode;
 
 /// Seeds of the small experiment.
 const SMALL: u64 = 2;
+/// Its Byzantine behaviours: none, one that makes turns above 0, one that answers in kind, one that traps.
+const SMALL_FOES: [Foe; 4] = [Foe::Absent, Foe::ShowNobody, Foe::Bait, Foe::Adaptive];
 
 /// Options of `sim deviations`.
 #[derive(Debug, Args)]
@@ -28,7 +31,7 @@ pub struct DeviationArgs {
     #[arg(long, default_value_t = 16)]
     seeds: u64,
     /// Seeds against each Byzantine behaviour, at most.
-    #[arg(long, default_value_t = 32)]
+    #[arg(long, default_value_t = 128)]
     seeds_max: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -36,9 +39,15 @@ pub struct DeviationArgs {
     /// Only rows whose name begins so.
     #[arg(long, default_value = "")]
     row: String,
-    /// A small experiment: few seeds, no pairs, no bandit.
+    /// A smoke test: one strategy a row, few behaviours and seeds, one control; it claims nothing about what pays.
     #[arg(long)]
     small: bool,
+    /// Only the negative controls in which a row must pay.
+    #[arg(long)]
+    controls: bool,
+    /// Instead of the experiment: what the rows of `--row` send and receive more or less than following.
+    #[arg(long)]
+    explain: bool,
     /// Writes the report here, and the figures beside it as CSV.
     #[arg(long)]
     report: Option<PathBuf>,
@@ -53,11 +62,12 @@ impl DeviationArgs {
         Options {
             nodes: self.nodes,
             rotations: self.rotations,
-            seeds: if self.small { self.seeds.min(SMALL) } else { self.seeds },
-            seeds_max: if self.small { self.seeds.min(SMALL) } else { self.seeds_max },
+            seeds: if self.small { SMALL } else { self.seeds },
+            seeds_max: if self.small { SMALL } else { self.seeds_max.max(self.seeds) },
             from: self.from,
             jobs: self.jobs.unwrap_or(cores),
-            foes: Foe::ALL.to_vec(),
+            foes: if self.small { SMALL_FOES.to_vec() } else { Foe::ALL.to_vec() },
+            family: 1,
         }
     }
 
@@ -68,7 +78,7 @@ impl DeviationArgs {
             ("--nodes", self.nodes as u64, 5),
             ("--rotations", self.rotations, 3),
             ("--seeds", self.seeds, 16),
-            ("--seeds-max", self.seeds_max, 32),
+            ("--seeds-max", self.seeds_max, 128),
             ("--from", self.from, 0),
         ];
         for (name, value, default) in defaults {
@@ -89,6 +99,17 @@ impl DeviationArgs {
 /// Runs the experiment; false if the claim does not hold.
 pub fn run(args: &DeviationArgs) -> Result<bool, String> {
     let options = args.options();
+    if args.explain {
+        explain::print(&options, &args.row)?;
+        return Ok(true);
+    }
+    if args.controls {
+        let found = controls::incentives(&options)?;
+        for control in &found {
+            println!("{}: flagged {:?}\n  {}", control.name, control.flagged, control.seen);
+        }
+        return Ok(found.iter().all(|control| control.flagged == Some(true)));
+    }
     let report = experiment(args, &options)?;
     let markdown = report.markdown(&args.command());
     match &args.report {
@@ -113,10 +134,15 @@ fn experiment(args: &DeviationArgs, options: &Options) -> Result<Report, String>
     if let Some(broken) = assertions.iter().find(|assertion| assertion.holds == Some(false)) {
         return Err(format!("{} does not hold: {}", broken.name, broken.what));
     }
-    let all = rows::all();
-    let wanted = |s: &&Strategy| s.row.starts_with(&args.row);
-    let singles: Vec<Strategy> = all.iter().filter(wanted).cloned().collect();
+    let (played, unbuilt): (Vec<_>, Vec<_>) = rows::all()
+        .into_iter()
+        .filter(|strategy| strategy.row.starts_with(&args.row))
+        .partition(|strategy| strategy.unbuilt.is_none());
+    let singles = if args.small { rows::representatives(&played) } else { played };
     let pairs = if args.small { Vec::new() } else { rows::pairs(&singles) };
+    let whole = !args.small && args.row.is_empty();
+    let family = singles.len() + pairs.len() + usize::from(whole);
+    let options = &Options { family, ..options.clone() };
     let (quasi, other): (Vec<_>, Vec<_>) =
         singles.into_iter().partition(|s| s.mode == Mode::QuasiSync);
     let mut found = try_all(&ground, &quasi, options, "single deviations")?;
@@ -125,22 +151,28 @@ fn experiment(args: &DeviationArgs, options: &Options) -> Result<Report, String>
         found.extend(try_all(&ground, &other, options, "single deviations, Async")?);
     }
     let pairs = try_all(&ground, &pairs, options, "pairs")?;
-    let learned = match args.small || !args.row.is_empty() {
-        true => None,
-        false => {
+    let learned = match whole {
+        false => None,
+        true => {
             eprintln!("a bandit learns");
             Some(learn::judge(&learn::learn(&ground, options)?, options)?)
         }
     };
     let follow = ground.follow.values().flatten().map(|sample| sample.full.utility(0.0));
-    let controls = if args.row.is_empty() { controls::all(options)? } else { Vec::new() };
+    let controls = match (whole, args.small && args.row.is_empty()) {
+        (true, _) => controls::all(options)?,
+        (_, true) => controls::cheapest(options)?,
+        _ => Vec::new(),
+    };
     Ok(Report {
+        claims: !args.small,
         options: options.clone(),
         assertions,
         follow: mean(follow),
         singles: found,
         pairs,
         learned,
+        unbuilt,
         controls,
     })
 }

@@ -1,14 +1,16 @@
 //! The equilibrium test (specification 10.3): paired seeds, both criteria, bounds.
 //!
-//! Guarantees: each strategy is tried on the same samples as following; the number of samples grows
-//! until the bound is tight or the cap is reached, and the report says which.
+//! Guarantees: (1) each strategy is tried on the same samples as following; (2) the number of samples
+//! doubles from [`Options::seeds`] to [`Options::seeds_max`] and a row stops as soon as it is decided, by
+//! bounds that hold for all rows and all these looks together (`statistics`); (3) a row that is not
+//! decided at the cap is [`Verdict::Undecided`], with which the experiment does not pass.
 
 use super::assertions::Premises;
 use super::frame::Frame;
 use super::hostile::Foe;
 use super::meter::Prices;
 use super::rows::{Consequence, Strategy};
-use super::statistics::{Bootstrap, holm, mean};
+use super::statistics::{Bootstrap, LEVEL, RESAMPLES, RESAMPLES_SHARED, mean};
 use super::trial::{self, Worth};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,10 +34,24 @@ pub struct Options {
     pub jobs: usize,
     /// Byzantine behaviours.
     pub foes: Vec<Foe>,
+    /// Rows that are judged together.
+    pub family: usize,
 }
 
-/// Half of half a percent: how tight a bound must be (10.3).
-pub const PRECISION: f64 = 0.5;
+impl Options {
+    /// How often a row may be judged: after each doubling of its samples.
+    pub fn looks(&self) -> u64 {
+        let doublings = (self.seeds_max / self.seeds.max(1)).max(1).ilog2();
+        let exact = self.seeds << doublings >= self.seeds_max;
+        u64::from(doublings) + if exact { 1 } else { 2 }
+    }
+
+    /// The level of one judgement.
+    pub fn level(&self) -> f64 {
+        LEVEL / (self.family.max(1) as f64 * self.looks() as f64)
+    }
+}
+
 /// `eps`, as a share of what following costs.
 pub const EPS: f64 = 0.005;
 /// `V_cont` in rotations.
@@ -86,11 +102,13 @@ pub struct Against {
     pub foe: Foe,
     /// Mean difference to following.
     pub mean: f64,
+    /// Share of the runs in which the strategy acted.
+    pub acted: f64,
     /// The same with free verification.
     pub mean_paper: f64,
-    /// One-sided bounds.
+    /// One-sided bounds, for all behaviours together.
     pub lower: f64,
-    /// One-sided bounds.
+    /// One-sided bounds, for all behaviours together.
     pub upper: f64,
     /// `eps` here.
     pub eps: f64,
@@ -99,10 +117,10 @@ pub struct Against {
 /// How a strategy fared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The upper bound is at most `eps`, with Holm's correction over all rows.
+    /// The upper bound is at most `eps`.
     DoesNotPay,
-    /// The samples do not separate it from `eps`, but it is below 0.5 % of the utility itself.
-    WithinNoise,
+    /// The samples do not separate it from `eps`: more are needed.
+    Undecided,
     /// The lower bound is above `eps`.
     Pays,
 }
@@ -118,14 +136,12 @@ pub struct Finding {
     pub difference: f64,
     /// The same with free verification.
     pub difference_paper: f64,
-    /// One-sided bounds of the difference.
+    /// One-sided bounds of the difference, for all rows together.
     pub lower: f64,
-    /// One-sided bounds of the difference.
+    /// One-sided bounds of the difference, for all rows together.
     pub upper: f64,
     /// `eps`: a share of the cost of following in the worst case.
     pub eps: f64,
-    /// The probability that the difference is above `eps`.
-    pub p_value: f64,
     /// By the report's criterion.
     pub verdict: Verdict,
     /// Against each behaviour: the strict criterion.
@@ -244,13 +260,15 @@ impl Ground {
         wanted: &[(Option<&Strategy>, Foe, std::ops::Range<u64>)],
         options: &Options,
     ) -> Result<Vec<Vec<Sample>>, String> {
-        let jobs: Vec<_> = wanted
+        let mut jobs: Vec<_> = wanted
             .iter()
             .enumerate()
             .flat_map(|(index, (who, foe, seeds))| {
                 seeds.clone().map(move |seed| (index, *who, *foe, seed))
             })
             .collect();
+        // Runs of one sample have much in common, and what was verified once is remembered.
+        jobs.sort_by_key(|(index, _, foe, seed)| (*seed, *foe, *index));
         let played = in_parallel(&jobs, options.jobs, |(_, who, foe, seed)| {
             self.sample(*who, *foe, options.from + seed)
         });
@@ -269,6 +287,7 @@ impl Ground {
         mut told: impl FnMut(usize, usize),
     ) -> Result<Vec<Finding>, String> {
         let mut samples: Vec<Samples> = vec![Samples::new(); strategies.len()];
+        let mut findings: BTreeMap<usize, Finding> = BTreeMap::new();
         let mut open: Vec<usize> = (0..strategies.len()).collect();
         let (mut from, mut upto) = (0, options.seeds.min(options.seeds_max));
         while !open.is_empty() {
@@ -287,34 +306,21 @@ impl Ground {
                     samples[*index].entry(*foe).or_default().extend(more);
                 }
             }
+            let judged = in_parallel(&open, options.jobs, |index| {
+                (*index, self.judge(&strategies[*index], &samples[*index], options.level()))
+            });
+            findings.extend(judged);
             if upto >= options.seeds_max {
                 break;
             }
-            open.retain(|index| {
-                let finding = self.judge(&strategies[*index], &samples[*index]);
-                let tight = finding.upper - finding.lower < PRECISION * finding.eps;
-                !(tight || finding.upper <= finding.eps || finding.lower > finding.eps)
-            });
+            open.retain(|index| findings[index].verdict == Verdict::Undecided);
             (from, upto) = (upto, (upto * 2).min(options.seeds_max));
         }
-        let mut findings: Vec<Finding> = strategies
-            .iter()
-            .zip(&samples)
-            .map(|(strategy, samples)| self.judge(strategy, samples))
-            .collect();
-        let p_values: Vec<f64> = findings.iter().map(|finding| finding.p_value).collect();
-        for (finding, accepted) in findings.iter_mut().zip(holm(&p_values)) {
-            finding.verdict = match (accepted, finding.lower > finding.eps) {
-                (true, _) => Verdict::DoesNotPay,
-                (_, true) => Verdict::Pays,
-                _ => Verdict::WithinNoise,
-            };
-        }
-        Ok(findings)
+        Ok(findings.into_values().collect())
     }
 
     /// Judges one strategy by its samples.
-    pub fn judge(&self, strategy: &Strategy, samples: &Samples) -> Finding {
+    fn judge(&self, strategy: &Strategy, samples: &Samples, level: f64) -> Finding {
         let v_cont = self.continuation;
         let count = samples.values().map(Vec::len).min().unwrap_or(0);
         let value = |s: &Sample| s.full.utility(v_cont);
@@ -336,8 +342,9 @@ impl Ground {
             low(1) - low(0)
         };
         let all: Vec<usize> = (0..count).collect();
-        let boot = Bootstrap::new(count, 1, |indices| worst(&table, indices));
-        let eps = EPS * self.worst_follow(count);
+        let boot = Bootstrap::new(count, RESAMPLES_SHARED, 1, |indices| worst(&table, indices));
+        let eps = EPS * self.worst_follow(samples, count);
+        let (lower, upper) = (boot.lower(level), boot.upper(level));
         let against = self.against(samples, count);
         let paper = {
             let low = |samples: &Samples| {
@@ -358,11 +365,14 @@ impl Ground {
             pairs: runs.len() as u64,
             difference: worst(&table, &all),
             difference_paper: paper,
-            lower: boot.lower(),
-            upper: boot.upper(),
+            lower,
+            upper,
             eps,
-            p_value: boot.above(eps),
-            verdict: Verdict::WithinNoise,
+            verdict: match () {
+                () if upper <= eps => Verdict::DoesNotPay,
+                () if lower > eps => Verdict::Pays,
+                () => Verdict::Undecided,
+            },
             against,
             consequences: self.consequences(samples),
             acted: share(&|s| s.acted > 0),
@@ -377,8 +387,9 @@ impl Ground {
     }
 
     /// What following costs where it is worth least.
-    fn worst_follow(&self, count: usize) -> f64 {
-        let worst = self.follow.values().min_by(|a, b| {
+    fn worst_follow(&self, samples: &Samples, count: usize) -> f64 {
+        let tried = self.follow.iter().filter(|(foe, _)| samples.contains_key(foe));
+        let worst = tried.map(|(_, all)| all).min_by(|a, b| {
             let worth = |all: &[Sample]| mean(all.iter().take(count).map(|s| s.full.utility(0.0)));
             worth(a).total_cmp(&worth(b))
         });
@@ -396,14 +407,17 @@ impl Ground {
                 .collect();
             let paper = pairs()
                 .map(|(follow, own)| own.paper.utility(v_cont) - follow.paper.utility(v_cont));
-            let boot =
-                Bootstrap::new(count, 2, |indices| mean(indices.iter().map(|i| differences[*i])));
+            let boot = Bootstrap::new(count, RESAMPLES, 2, |indices| {
+                mean(indices.iter().map(|i| differences[*i]))
+            });
+            let level = LEVEL / samples.len() as f64;
             found.push(Against {
                 foe: *foe,
                 mean: mean(differences.iter().copied()),
                 mean_paper: mean(paper),
-                lower: boot.lower(),
-                upper: boot.upper(),
+                acted: mean(own.iter().take(count).map(|s| f64::from(u8::from(s.acted > 0)))),
+                lower: boot.lower(level),
+                upper: boot.upper(level),
                 eps: EPS * mean(follow.iter().take(count).map(|s| s.full.cost)),
             });
         }

@@ -10,7 +10,7 @@ use types::{
     Standing,
 };
 
-/// Bytes of the one command in each proposal, by default.
+/// Bytes of a command, by default.
 const COMMAND_LEN: usize = 256;
 
 /// What all runs of an experiment share.
@@ -28,12 +28,16 @@ pub struct Frame {
     pub horizon: u64,
     /// A duty that is open for longer than this at the end gets its debtor listed.
     pub max_response_ms: u64,
-    /// Bytes of the one command in each proposal.
+    /// Commands in each proposal.
+    pub commands: usize,
+    /// Bytes of each.
     pub command_len: usize,
     /// Whether whoever keeps others waiting is listed; without, nobody loses its standing for it.
     pub lists: bool,
     /// Whether a proof of misbehavior costs anything.
     pub convicts: bool,
+    /// Whether some samples of the network have an outage.
+    pub outages: bool,
 }
 
 impl Frame {
@@ -61,6 +65,8 @@ impl Frame {
             max_response_ms: 150_000,
             lists: true,
             convicts: true,
+            outages: true,
+            commands: 1,
             command_len: COMMAND_LEN,
         })
     }
@@ -81,7 +87,7 @@ impl Frame {
         let quorum = self.roster.quorum();
         let (n, f, q) = (quorum.n(), quorum.f(), quorum.size());
         let v_max = self.params.v_max;
-        let commands = vec![vec![0; self.command_len]];
+        let commands = vec![vec![0; self.command_len]; self.commands];
         let body = Proposal::plain(n, Stamp(1), commands).to_bytes().len();
         let costs = Costs::new(&self.params, quorum);
         let sizes = Sizes::measure(q, v_max, body, costs.show_block, costs.late_fee);

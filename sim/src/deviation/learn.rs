@@ -70,6 +70,7 @@ fn strategy(play: Play, variant: String) -> Strategy {
             Consequence::Null,
             Consequence::Pom,
         ],
+        unbuilt: None,
     }
 }
 

@@ -16,6 +16,7 @@ pub mod command;
 pub mod controls;
 pub mod evidence;
 pub mod experiment;
+pub mod explain;
 pub mod frame;
 pub mod hostile;
 pub mod learn;

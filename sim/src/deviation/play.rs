@@ -33,6 +33,8 @@ pub struct Scene {
     pub t0_ms: u64,
     /// The honest member that a rule against one fixed victim means.
     pub victim: Slot,
+    /// The honest member that is farthest away in the rotation.
+    pub distant: Slot,
     /// The rational member under test; what hostile members aim at.
     pub target: Slot,
 }
@@ -155,16 +157,19 @@ pub enum Victim {
     All,
     /// One honest member.
     Fixed,
+    /// The honest member that is farthest away in the rotation: neither needs the other to enter the
+    /// instance that follows its own.
+    Distant,
     /// Another one in each instance.
     Random,
-    /// The sender of the next instance.
-    NextSender,
     /// This member.
     Only(Slot),
     /// Everybody but this member.
     AllBut(Slot),
     /// Members with odd slots.
     Half,
+    /// The leader of this turn.
+    Leader(u32),
     /// So many members after the author in the rotation.
     First(usize),
 }
@@ -174,11 +179,12 @@ impl Victim {
         match self {
             Victim::All => true,
             Victim::Fixed => to == scene.victim,
+            Victim::Distant => to == scene.distant,
             Victim::Random => {
                 let step = 1 + draw(scene.seed, &[0x71, inst]) % (scene.n as u64 - 1);
                 u64::from(to.0) == (u64::from(scene.me.0) + step) % scene.n as u64
             }
-            Victim::NextSender => to == scene.sender(inst + 1),
+            Victim::Leader(turn) => to == scene.leader(inst, turn),
             Victim::Only(slot) => to == slot,
             Victim::AllBut(slot) => to != slot,
             Victim::Half => to.0 % 2 == 1,

@@ -80,6 +80,8 @@ pub struct Strategy {
     pub must: Vec<Consequence>,
     /// What may follow besides.
     pub may: Vec<Consequence>,
+    /// Why the row cannot be measured yet: the rule that it is about is not built. It is not played.
+    pub unbuilt: Option<&'static str>,
 }
 
 impl Strategy {
@@ -125,6 +127,16 @@ pub const ELSEWHERE: &[Elsewhere] = &[
     Elsewhere { row: "RS-8", why: "quotas are level 1" },
 ];
 
+/// What the rows about badlists wait for.
+pub const LISTING: &str =
+    "listings have no effect: badlists, discharge and suspension (5.6) are not built";
+
+/// A choice of parameters that specification 10.3 names and that has no occasion.
+pub const IMPOSSIBLE: &[Elsewhere] = &[Elsewhere {
+    row: "ST-N1 to the next sender",
+    why: "as a leader it is the last in the rotation and leads in turn n - 1 for the first time, which no sample reaches; the leader of turn 1 takes its place",
+}];
+
 const VOTES: &[Kind] = &[Kind::AgreeAck];
 const WRITE_ACKS: &[Kind] = &[Kind::WriteAck];
 const SET_TURN: &[Kind] = &[Kind::SetTurn];
@@ -138,6 +150,19 @@ const REPORT: &[Kind] = &[Kind::ReportDecision];
 const PENANCE: &[Kind] = &[Kind::Penance];
 const CATCHUP: &[Kind] = &[Kind::Catchup];
 const RESUME: &[Kind] = &[Kind::Resume];
+
+/// One strategy of each row, the lenient one if there is one.
+pub fn representatives(all: &[Strategy]) -> Vec<Strategy> {
+    let mut found: Vec<Strategy> = Vec::new();
+    for strategy in all.iter().filter(|s| !s.variant.contains("p=0.1") && s.unbuilt.is_none()) {
+        match found.iter_mut().find(|known| known.row == strategy.row) {
+            None => found.push(strategy.clone()),
+            Some(known) if strategy.variant == "p=1 lenient" => *known = strategy.clone(),
+            Some(_) => {}
+        }
+    }
+    found
+}
 
 /// Collects strategies.
 struct Table(Vec<Strategy>);
@@ -163,6 +188,7 @@ impl Table {
             mode: Mode::QuasiSync,
             must: must.to_vec(),
             may: vec![Bubble, Penance, Drop, Null],
+            unbuilt: None,
         });
     }
 
@@ -263,7 +289,7 @@ fn set_turn(table: &mut Table) {
     for (victim, name) in [
         (Victim::Fixed, "to one"),
         (Victim::Random, "to a random one"),
-        (Victim::NextSender, "to the next sender"),
+        (Victim::Leader(1), "to the leader of turn 1"),
     ] {
         let skip = rule(SET_TURN, Place::Later, victim, Act::Skip);
         table.with_chances("ST-N1", name, not, skip, BUB);
@@ -371,6 +397,7 @@ fn marks(table: &mut Table) {
     table.inside("BL-D1", "lists the next member", list, slant(Slant::ListNext));
     if let Some(strategy) = table.0.last_mut() {
         strategy.must = vec![Consequence::Pom];
+        strategy.unbuilt = Some(LISTING);
     }
     table.inside("BL-N1", "lists nobody", Cell("badlist", Column::NotSent), slant(Slant::NoLists));
     let lenient = Selfish { lenient: true, ..Selfish::default() };
@@ -409,13 +436,18 @@ fn queue(table: &mut Table) {
         ..Play::default()
     };
     table.add("MQ-5", "never serves one member".into(), not, serve(Victim::Fixed), BUB);
+    let shun = Play::one(rule(&[], Place::Any, Victim::Distant, Act::Skip));
+    table.add("MQ-5", "sends nothing to a distant one lenient".into(), not, shun, BUB);
+    if let Some(strategy) = table.0.last_mut() {
+        strategy.selfish.lenient = true;
+    }
     table.add("MQ-4", "never serves one member, Async".into(), not, serve(Victim::Fixed), BUB);
     if let Some(strategy) = table.0.last_mut() {
         strategy.mode = Mode::Async;
     }
     table.skip("MQ-12", step, CATCHUP, Place::Any);
-    for index in table.0.len() - 6..table.0.len() {
-        table.0[index].must.clear();
+    for strategy in table.0.iter_mut().filter(|s| s.row == "MQ-12") {
+        strategy.must.clear();
     }
     for (per_mille, p) in [(1000, "p=1"), (100, "p=0.1")] {
         let deaf = Rule { per_mille, ..rule(&[], Place::Any, Victim::All, Act::Ignore) };
@@ -430,14 +462,7 @@ fn queue(table: &mut Table) {
 
 /// Pairs of deviations within one step (10.3): one representative of each row, the lenient one if there is one.
 pub fn pairs(singles: &[Strategy]) -> Vec<Strategy> {
-    let mut base: Vec<&Strategy> = Vec::new();
-    for strategy in singles.iter().filter(|s| !s.variant.contains("p=0.1")) {
-        match base.iter_mut().find(|known| known.row == strategy.row) {
-            None => base.push(strategy),
-            Some(known) if strategy.variant == "p=1 lenient" => *known = strategy,
-            Some(_) => {}
-        }
-    }
+    let base = representatives(singles);
     let mut found = Vec::new();
     for (index, one) in base.iter().enumerate() {
         for other in &base[index + 1..] {
@@ -465,6 +490,7 @@ pub fn pairs(singles: &[Strategy]) -> Vec<Strategy> {
                     Consequence::Null,
                     Consequence::Pom,
                 ],
+                unbuilt: None,
             });
         }
     }

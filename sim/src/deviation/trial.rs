@@ -103,7 +103,10 @@ pub struct Worth {
 impl Worth {
     /// Values a run.
     pub fn of(frame: &Frame, premises: &Premises, prices: &Prices, foe: Foe, run: &Run) -> Self {
-        let owed: usize = run.owes.iter().map(|(_, duty)| owed_bytes(&premises.sizes, *duty)).sum();
+        // What is open after the longest response is paid because a listing makes it be paid. Where nobody
+        // lists it is saved for good; what was only late was waited for and metered.
+        let owes = run.owes.iter().filter(|_| frame.lists);
+        let owed: usize = owes.map(|(_, duty)| owed_bytes(&premises.sizes, *duty)).sum();
         Self {
             benefit: premises.benefit(&Prices::FULL) * run.own_decided as f64,
             cost: prices.cost(&run.meter) + prices.bytes(owed as f64, 0.0),

@@ -58,13 +58,14 @@ fn jittered(median: u64, bits: u64) -> u64 {
 }
 
 impl Weather {
-    /// The sample of a seed for a group of `n`.
-    pub fn new(seed: u64, n: usize) -> Self {
+    /// The sample of a seed for a group of `n`, with its outage or without.
+    pub fn new(seed: u64, n: usize, outages: bool) -> Self {
         let n = n as u64;
         let median = [5, 20, 40, 80][(draw(seed, &[1]) % 4) as usize];
         let mut rng = Random::new(seed, Stream::Network);
         let medians_ms = (0..n * n).map(|_| rng.around(median)).collect();
-        let outage = draw(seed, &[3]).is_multiple_of(4).then(|| {
+        let has_outage = outages && draw(seed, &[3]).is_multiple_of(4);
+        let outage = has_outage.then(|| {
             let from_ms = 500 + draw(seed, &[4]) % 10_000;
             let until_ms = from_ms + 2_000 + draw(seed, &[5]) % 30_000;
             Outage { slot: Slot((draw(seed, &[6]) % n) as u16), from_ms, until_ms }
@@ -105,7 +106,7 @@ mod tests {
         let arrive = |weather: &mut Weather, inst| {
             weather.arrival(1_000_000 * inst, Slot(0), Slot(1), Kind::Write, inst, 0)
         };
-        let (mut one, mut other) = (Weather::new(9, 5), Weather::new(9, 5));
+        let (mut one, mut other) = (Weather::new(9, 5, true), Weather::new(9, 5, true));
         for inst in 0..50 {
             if inst % 2 == 0 {
                 other.arrival(1_000_000 * inst, Slot(0), Slot(2), Kind::Agree, inst, 0);
@@ -116,7 +117,8 @@ mod tests {
 
     #[test]
     fn samples_differ_and_some_have_an_outage() {
-        let outages = (0..400).filter(|seed| Weather::new(*seed, 5).outage.is_some()).count();
+        let outages = (0..400).filter(|seed| Weather::new(*seed, 5, true).outage.is_some()).count();
         assert!((60..140).contains(&outages), "{outages}");
+        assert!((0..400).all(|seed| Weather::new(seed, 5, false).outage.is_none()));
     }
 }

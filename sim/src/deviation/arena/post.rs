@@ -27,6 +27,14 @@ impl Arena<'_> {
         }
     }
 
+    /// Keeps what the rational member spends on each kind of message.
+    fn itemise(&mut self, slot: Slot, message: &Message, way: usize) {
+        if slot == self.setup.rational {
+            let item = (message.kind(), message.turn().0 > 0);
+            self.run.spent.entry(item).or_default()[way] += message.size() as u64;
+        }
+    }
+
     pub(super) fn transmit(&mut self, from: Slot, to: Slot, message: Message) {
         if from == to || usize::from(to.0) >= self.seats.len() {
             return;
@@ -37,6 +45,7 @@ impl Arena<'_> {
         }
         if self.counts(&message) {
             self.seats[usize::from(from.0)].meter.sent += message.size() as u64;
+            self.itemise(from, &message, 0);
             if let (true, Message::Penance(penance)) = (from == self.setup.rational, &message) {
                 self.run.penance += u64::from(penance.core.payload.count.0);
             }
@@ -60,6 +69,7 @@ impl Arena<'_> {
         }
         if self.counts(&message) {
             self.seats[usize::from(to.0)].meter.received += message.size() as u64;
+            self.itemise(to, &message, 1);
         }
         let mut post = Vec::new();
         let scene = &mut self.scenes[usize::from(to.0)];
