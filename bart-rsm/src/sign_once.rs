@@ -40,6 +40,38 @@ pub(crate) struct SignOnce {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused(pub(crate) Instance, pub(crate) Turn, pub(crate) Kind);
 
+/// Signatures of all cores of this thread, for simulations only: runs that begin alike sign alike, and
+/// an Ed25519 signature follows from key and message.
+mod made {
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use types::{Encode as _, Hash, PublicKey, Signature};
+
+    /// Signatures kept; then the map starts anew.
+    const KEEP_MAX: usize = 65_536;
+
+    thread_local! {
+        static MADE: RefCell<BTreeMap<Hash, Signature>> = const { RefCell::new(BTreeMap::new()) };
+    }
+
+    pub(super) fn once(
+        key: &PublicKey,
+        input: &[u8],
+        sign: impl FnOnce() -> Signature,
+    ) -> Signature {
+        let name = Hash::tagged("signature", &[&key.to_bytes()[..], input].concat());
+        MADE.with_borrow_mut(|made| {
+            if let Some(known) = made.get(&name) {
+                return *known;
+            }
+            if made.len() >= KEEP_MAX {
+                made.clear();
+            }
+            *made.entry(name).or_insert_with(sign)
+        })
+    }
+}
+
 impl SignOnce {
     pub(crate) fn new(
         key: SecretKey,
@@ -75,7 +107,13 @@ impl SignOnce {
         }
         self.count += 1;
         let (header, bytes) = signing_form(&self.rules, &header, signed.payload.to_bytes());
-        signed.signature = self.key.sign(&self.group, &header, &bytes);
+        let sign = || self.key.sign(&self.group, &header, &bytes);
+        signed.signature = match self.rules.share_verdicts() {
+            true => {
+                made::once(&self.key.public(), &header.signing_input(&self.group, &bytes), sign)
+            }
+            false => sign(),
+        };
         Ok(signed)
     }
 

@@ -28,10 +28,10 @@ pub struct DeviationArgs {
     #[arg(long, default_value_t = 3)]
     rotations: u64,
     /// Seeds against each Byzantine behaviour, at first.
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 8)]
     seeds: u64,
     /// Seeds against each Byzantine behaviour, at most.
-    #[arg(long, default_value_t = 128)]
+    #[arg(long, default_value_t = 64)]
     seeds_max: u64,
     /// The first seed.
     #[arg(long, default_value_t = 0)]
@@ -77,8 +77,8 @@ impl DeviationArgs {
         let defaults = [
             ("--nodes", self.nodes as u64, 5),
             ("--rotations", self.rotations, 3),
-            ("--seeds", self.seeds, 16),
-            ("--seeds-max", self.seeds_max, 128),
+            ("--seeds", self.seeds, 8),
+            ("--seeds-max", self.seeds_max, 64),
             ("--from", self.from, 0),
         ];
         for (name, value, default) in defaults {

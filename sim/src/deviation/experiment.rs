@@ -1,7 +1,7 @@
 //! The equilibrium test (specification 10.3): paired seeds, both criteria, bounds.
 //!
 //! Guarantees: (1) each strategy is tried on the same samples as following; (2) the number of samples
-//! doubles from [`Options::seeds`] to [`Options::seeds_max`] and a row stops as soon as it is decided, by
+//! doubles from [`Options::seeds`] to [`Options::seeds_max`] and a row that had occasions stops as soon as it is decided, by
 //! bounds that hold for all rows and all these looks together (`statistics`); (3) a row that is not
 //! decided at the cap is [`Verdict::Undecided`], with which the experiment does not pass.
 
@@ -163,6 +163,11 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Runs in which it acted.
+    fn acting(&self) -> f64 {
+        self.acted * self.pairs as f64
+    }
+
     /// Behaviours against which it is better than following by more than `eps`, surely.
     pub fn strictly_positive(&self) -> Vec<&Against> {
         self.against.iter().filter(|a| a.lower > a.eps).collect()
@@ -313,7 +318,11 @@ impl Ground {
             if upto >= options.seeds_max {
                 break;
             }
-            open.retain(|index| findings[index].verdict == Verdict::Undecided);
+            // Who hardly ever had an occasion was hardly tried.
+            open.retain(|index| {
+                let finding = &findings[index];
+                finding.verdict == Verdict::Undecided || finding.acting() < ACTING_MIN
+            });
             (from, upto) = (upto, (upto * 2).min(options.seeds_max));
         }
         Ok(findings.into_values().collect())
@@ -459,7 +468,7 @@ const ACTING_MIN: f64 = 10.0;
 fn mismatches(finding: &Finding) -> Vec<String> {
     let mut found = Vec::new();
     let strategy = &finding.strategy;
-    let acting = finding.acted * finding.pairs as f64;
+    let acting = finding.acting();
     if acting == 0.0 && finding.pairs >= OCCASIONS {
         found.push("never had an occasion".to_owned());
     }
