@@ -9,8 +9,10 @@ use crate::Error;
 use crate::record::{Record, Table, read};
 use types::{Decode, DecodeError, Encode, Reader, Stamp, Writer};
 
-/// How far the persisted mark runs ahead of the last stamp; after a crash stamps start there. It
-/// must stay far below the permitted clock difference.
+/// How far the persisted mark runs ahead of the last stamp; after a crash stamps start there, until the clock has
+/// caught up, and so much further after each crash that comes sooner. It must stay far below the permitted
+/// clock difference: beside it, honest clocks may be apart by what it leaves of that, and answers of a member
+/// whose clock is further ahead count as no answer for as long.
 pub const GAP_MS: u64 = 10_000;
 
 /// Which of the two sources of one identity.

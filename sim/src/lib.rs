@@ -25,6 +25,7 @@ pub mod disk;
 pub mod explore;
 pub mod figures;
 pub mod group;
+pub mod guarantees;
 pub mod memory;
 pub mod network;
 pub mod plan;
