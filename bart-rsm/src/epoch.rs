@@ -17,7 +17,7 @@ use types::{Decode, DecodeError, Encode, Instance, Quorum, Reader, Roster, Slot,
 pub(crate) struct Epoch {
     /// The first instance in which it holds.
     pub(crate) first: Instance,
-    /// The instance whose outcome made it; none for the founding roster.
+    /// The instance whose outcome made it; none for the founding roster, and at a judge.
     pub(crate) cause: Option<Instance>,
     pub(crate) roster: Arc<Roster>,
     first_sender: usize,
@@ -102,10 +102,27 @@ impl Schedule {
 
     /// Appends the epoch that the outcome of `cause` makes, from `first` on.
     pub(crate) fn push(&mut self, cause: Instance, first: Instance, roster: Arc<Roster>) -> &Epoch {
+        self.append(Some(cause), first, roster)
+    }
+
+    /// Takes over an epoch from somebody who followed the log, for a judge, whom its cause does not
+    /// concern; whether it follows the newest one that is known.
+    pub(crate) fn learn(&mut self, first: Instance, roster: &Arc<Roster>) -> bool {
+        let newest = self.newest();
+        let follows = newest.first < first
+            && newest.roster.group() == roster.group()
+            && newest.roster.epoch().0.checked_add(1) == Some(roster.epoch().0);
+        if follows {
+            self.append(None, first, Arc::clone(roster));
+        }
+        follows
+    }
+
+    fn append(&mut self, cause: Option<Instance>, first: Instance, roster: Arc<Roster>) -> &Epoch {
         let last = self.sender(Instance(first.0.saturating_sub(1)));
         let live: Vec<Slot> = roster.live().collect();
         let first_sender = live.iter().position(|slot| *slot > last).unwrap_or(0);
-        let epoch = Epoch { first, cause: Some(cause), roster, first_sender, live };
+        let epoch = Epoch { first, cause, roster, first_sender, live };
         assert!(self.newest().first < first, "an epoch begins before the one it follows");
         Arc::make_mut(&mut self.epochs).push(epoch);
         self.newest()

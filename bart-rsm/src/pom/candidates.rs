@@ -14,7 +14,7 @@ use crate::proposal::{Accusation, Proposal};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use types::{
-    Decode, Encode, Epoch, Hash, Header, Ident, Instance, Kind, Roster, Signed, Slot, Turn,
+    Decode, Encode, GroupId, Hash, Header, Ident, Instance, Kind, Roster, Signed, Slot, Turn,
 };
 
 /// Instance, turn and kind of a statement.
@@ -30,7 +30,7 @@ struct Shown {
 /// Signed objects, and the proofs that they yield.
 #[derive(Debug)]
 pub struct Exhibits {
-    roster: Roster,
+    group: GroupId,
     judge: Judge,
     /// Statements of each signer by key; different ones only.
     said: BTreeMap<(Slot, Ident), BTreeMap<Key, Vec<AnyStatement>>>,
@@ -43,10 +43,11 @@ pub struct Exhibits {
 }
 
 impl Exhibits {
-    /// Nothing is shown yet. All objects are from the epoch of the roster; others are left out.
+    /// Nothing is shown yet, and the founding epoch is all that is known. What is shown from an epoch that
+    /// is not known by then is left out.
     pub fn new(roster: &Roster) -> Self {
         Self {
-            roster: roster.clone(),
+            group: roster.group(),
             judge: Judge::new(roster),
             said: BTreeMap::new(),
             known: BTreeSet::new(),
@@ -61,6 +62,12 @@ impl Exhibits {
     #[cfg(feature = "broken-rules")]
     pub fn sharing_verdicts(roster: &Roster) -> Self {
         Self { judge: Judge::sharing_verdicts(roster), ..Self::new(roster) }
+    }
+
+    /// Says which roster holds from an instance on. What is known already, or does not follow the newest
+    /// that is known, is ignored.
+    pub fn learn_epoch(&mut self, first: Instance, roster: &Arc<Roster>) {
+        self.judge.learn_epoch(first, roster);
     }
 
     /// Shows a message with everything that is signed in it.
@@ -130,7 +137,7 @@ impl Exhibits {
     }
 
     fn place(&self, inst: Instance, turn: Turn) -> Header {
-        let (epoch, kind): (Epoch, _) = (self.roster.epoch(), Kind::Value);
+        let (epoch, kind) = (self.judge.roster(inst).epoch(), Kind::Value);
         Header { kind, epoch, inst, turn, slot: Slot(0), ident: Ident(0) }
     }
 
@@ -153,7 +160,8 @@ impl Exhibits {
 
     /// The header of a vector's entry.
     fn entry_header(&self, near: &Header, turn: Turn, slot: Slot) -> Header {
-        let ident = self.roster.member(slot).map_or(Ident(0), |member| member.active);
+        let roster = self.judge.roster(near.inst);
+        let ident = roster.member(slot).map_or(Ident(0), |member| member.active);
         Header { turn, slot, ident, ..*near }
     }
 
@@ -245,8 +253,7 @@ impl Exhibits {
         }
         let alone = self.alone.iter().filter(|evidence| accused(evidence.header().slot));
         found.extend(alone.filter(|evidence| self.may_be_alone(evidence)).cloned());
-        let group = self.roster.group();
-        found.into_iter().map(|evidence| Pom::new(group, evidence)).collect()
+        found.into_iter().map(|evidence| Pom::new(self.group, evidence)).collect()
     }
 
     /// Candidates that verify.

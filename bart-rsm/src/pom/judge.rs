@@ -43,8 +43,17 @@ impl Judge {
         Self { schedule, verifier, accused: (Slot(0), Ident(0)) }
     }
 
+    /// Learns of the epoch after the newest one that it knows; whether it was that.
+    pub(super) fn learn_epoch(&mut self, first: Instance, roster: &Arc<Roster>) -> bool {
+        let learnt = self.schedule.learn(first, roster);
+        if learnt {
+            self.verifier.follow(&self.schedule);
+        }
+        learnt
+    }
+
     /// The roster of an instance.
-    fn roster(&self, inst: Instance) -> &Roster {
+    pub(super) fn roster(&self, inst: Instance) -> &Roster {
         &self.schedule.at(inst).roster
     }
 

@@ -8,10 +8,11 @@
 //! party would use.
 //!
 //! Assumes: honest members keep the resolved rules; with broken ones they may well be convicted.
-//! Guarantees: within the bound no pair is left out ([`Exhibits`]). Bounds: [`SHOWN_MAX`] messages of
-//! faulty members; those of honest members always count.
-//! Not covered: objects of later epochs, which [`Exhibits`] leaves out, so nothing that was signed after
-//! an expulsion is compared; the enumeration is that of `bart-rsm`, not one of its own.
+//! Guarantees: within the bound no pair is left out ([`Exhibits`]), in any epoch: an honest member says who
+//! takes part before it says anything in the new epoch. Bounds: [`SHOWN_MAX`] messages of faulty members;
+//! those of honest members always count.
+//! Not covered: what only faulty members signed in an epoch that no honest one had reached; the
+//! enumeration is that of `bart-rsm`, not one of its own.
 
 use super::{Check, End, Observation};
 use bart_rsm::message::Message;
@@ -49,6 +50,9 @@ impl Check for Innocence {
 
     fn observe(&mut self, seen: &Observation<'_>) -> Result<(), String> {
         match *seen {
+            Observation::Roster { slot, first, roster } if self.honest.contains(&slot) => {
+                self.exhibits.learn_epoch(first, roster);
+            }
             Observation::Sent { message, .. } => self.show(message),
             Observation::Thrown { message } if self.shown < SHOWN_MAX => {
                 self.shown += 1;

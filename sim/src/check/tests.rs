@@ -10,9 +10,13 @@ use types::{
 };
 
 fn ack(value: &[u8]) -> Message {
+    ack_in(Epoch(0), value)
+}
+
+fn ack_in(epoch: Epoch, value: &[u8]) -> Message {
     let header = Header {
         kind: Kind::AgreeAck,
-        epoch: Epoch(0),
+        epoch,
         inst: Instance(3),
         turn: Turn(1),
         slot: Slot(1),
@@ -242,6 +246,29 @@ fn two_statements_of_an_honest_member_convict_it_and_those_of_a_faulty_one_do_no
                 false => Observation::Sent { slot: Slot(1), to: Slot(2), message },
             };
             check.observe(&seen).unwrap();
+        }
+        assert_eq!(check.finish(&end(vec![])).len(), caught);
+    }
+}
+
+#[test]
+fn two_statements_after_an_expulsion_convict_once_an_honest_member_tells_the_roster() {
+    let expelled = |at: usize| if at == 4 { Standing::Expelled } else { Standing::Live };
+    let founding = roster();
+    let members = founding.all().map(|slot| Member {
+        standing: expelled(usize::from(slot.0)),
+        ..founding.member(slot).unwrap().clone()
+    });
+    let (group, f) = (founding.group(), 0);
+    let later = Roster::new(group, Epoch(1), f, Mode::QuasiSync, members.collect()).unwrap();
+    let roster = &Arc::new(later);
+    for (teller, caught) in [(Slot(2), 1), (Slot(3), 0)] {
+        let honest = [Slot(1), Slot(2)].into_iter().collect();
+        let mut check = innocence::Innocence::new(&founding, honest);
+        let first = Instance(2);
+        check.observe(&Observation::Roster { slot: teller, first, roster }).unwrap();
+        for message in &[ack_in(Epoch(1), b"a"), ack_in(Epoch(1), b"b")] {
+            check.observe(&Observation::Sent { slot: Slot(1), to: Slot(2), message }).unwrap();
         }
         assert_eq!(check.finish(&end(vec![])).len(), caught);
     }

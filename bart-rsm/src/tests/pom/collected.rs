@@ -2,7 +2,7 @@
 //! Over every other run of these tests `Net::check_agreement` looks at all that was signed.
 
 use super::super::harness::*;
-use super::make::{self, by, hash, proposal, value};
+use super::make::{self, By, by, hash, proposal, value};
 use crate::message::*;
 use crate::pom::*;
 use crate::proposal::{Accusation, Proposal};
@@ -298,4 +298,38 @@ fn exhibits_yield_every_proof_that_the_messages_of_a_guilty_member_hold() {
     assert_eq!(kinds(1), [PomKind::LazyAck].into_iter().collect());
     assert!(kinds(0).is_empty() && kinds(3).is_empty());
     assert!(convictions(&net.roster, &messages, |slot| slot == Slot(3)).is_empty());
+}
+
+#[test]
+fn statements_of_a_later_epoch_convict_once_the_epoch_is_known() {
+    let founding = roster(5);
+    let member = |slot: u16| Member {
+        identities: vec![secret(slot).public()],
+        active: Ident(0),
+        standing: if slot == 4 { Standing::Expelled } else { Standing::Live },
+    };
+    let (old, new) = (founding.epoch(), Epoch(founding.epoch().0 + 1));
+    let members = (0..5).map(member).collect();
+    let later = Roster::new(founding.group(), new, 0, Mode::QuasiSync, members).unwrap();
+    let later = std::sync::Arc::new(later);
+    let acks = |epoch| {
+        [1, 2].map(|seed| {
+            let by = By { epoch, ..by(1, 12, 0) };
+            let payload = AgreeAckStatement { value: hash(seed), agree: hash(9) };
+            Message::AgreeAck(AgreeAck { core: by.sign(payload) })
+        })
+    };
+    let convicted = |known: bool, epoch| {
+        let mut exhibits = Exhibits::new(&founding);
+        if known {
+            exhibits.learn_epoch(Instance(10), &later);
+        }
+        acks(epoch).iter().for_each(|message| exhibits.show(message));
+        exhibits.convictions(|_| true).len()
+    };
+    assert_eq!(convicted(true, new), 1);
+    // Not known yet; and a statement of the old epoch after its end is no statement.
+    assert_eq!(convicted(false, new), 0);
+    assert_eq!(convicted(true, old), 0);
+    assert_eq!(convicted(false, old), 1);
 }
