@@ -64,6 +64,30 @@ impl Model {
         sum
     }
 
+    /// A certificate that each honest member hands to `fanout` others, when it first has it, does not reach all
+    /// honest ones: some set with the owner in it hands nothing to the rest. Byzantine members hand nothing on.
+    pub fn unreached(&self, fanout: usize) -> f64 {
+        let (honest, others) = (self.honest(), self.members - 1);
+        if fanout >= others {
+            return 0.0;
+        }
+        let all = self.table.ln_choose(others, fanout);
+        let mut sum = 0.0;
+        for rest in 1..honest {
+            if others - rest < fanout {
+                // Nobody can choose so many without one of the rest.
+                break;
+            }
+            let one = self.table.ln_choose(others - rest, fanout) - all;
+            let ln = self.table.ln_choose(honest - 1, rest) + (honest - rest) as f64 * one;
+            sum += ln.min(1.0).exp();
+            if sum >= 1.0 {
+                return 1.0;
+            }
+        }
+        sum
+    }
+
     /// Some honest member has so many Byzantine ones in its sample that the rest cannot reach the
     /// threshold: the validity of the echo layer, and of the delivery sample.
     pub fn starved(&self, size: usize, threshold: usize) -> f64 {

@@ -153,6 +153,16 @@ impl Target {
         2 * self.members
     }
 
+    /// To how many others a member hands a certificate on in certified broadcast, so that it reaches all honest
+    /// members but with a chance of at most epsilon; who is left out still hears of it by statuses.
+    pub fn fanout(&self) -> Result<usize, ParamsError> {
+        self.check()?;
+        let model =
+            Model::new(self.members, self.byzantine_members(), Sampling::Distinct, self.members);
+        let found = (1..self.members).find(|size| model.unreached(*size) <= self.epsilon);
+        Ok(found.unwrap_or(self.members - 1))
+    }
+
     /// The sizes; `None` when no samples up to the limit reach epsilon.
     pub fn plan(&self, sampling: Sampling) -> Result<Option<Plan>, ParamsError> {
         self.check()?;

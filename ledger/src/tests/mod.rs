@@ -5,4 +5,5 @@ mod net;
 mod proofs;
 mod shared;
 mod state;
+mod vectors;
 mod wallet;

@@ -202,12 +202,13 @@ impl<A: Admit> Broadcast for Sampled<A> {
 
     fn start(&mut self, now: Millis) -> Step {
         let mut step = Step::default();
+        // What was open before a restart asks again; what is opened now asks as it is opened.
+        for instance in self.pending() {
+            instance.subscribe(&mut step);
+        }
         let accounts: Vec<Account> = self.lines.keys().copied().collect();
         for account in accounts {
             self.open_next(account, &mut step);
-        }
-        for instance in self.pending() {
-            instance.subscribe(&mut step);
         }
         self.wakeup = Some(Millis(now.0.saturating_add(REPEAT_MS)));
         step
