@@ -8,6 +8,7 @@
 //! `cargo xtask fuzz` runs all targets with libFuzzer's coverage guidance; the crate's test replays the
 //! corpus and a fixed number of mutations with any toolchain. Where to start reading: [`TARGETS`].
 
+mod credits;
 mod decode;
 mod mutate;
 mod script;
@@ -78,6 +79,13 @@ pub const TARGETS: &[Target] = &[
     work::WORK_STATE,
     work::WORK_POM,
     work::WORK_RECORD_KEY,
+    credits::LEDGER_MESSAGE,
+    credits::LEDGER_SAMPLED,
+    credits::LEDGER_ORDER,
+    credits::LEDGER_RECORD,
+    credits::LEDGER_CHECKPOINT,
+    credits::LEDGER_POM,
+    credits::LEDGER_MEMBER,
     decode::GENESIS,
     decode::TICKET,
     decode::JOIN_REQUEST,
