@@ -26,6 +26,7 @@ pub mod explore;
 pub mod figures;
 pub mod group;
 pub mod guarantees;
+pub mod ledger;
 pub mod memory;
 pub mod network;
 pub mod plan;

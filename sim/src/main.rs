@@ -8,6 +8,7 @@ use sim::campaign::{self, Summary};
 use sim::deviation::command::{self as deviations, DeviationArgs};
 use sim::explore::{Found, Role, Setting, explore};
 use sim::guarantees;
+use sim::ledger::command::{self as ledger_command, LedgerArgs};
 use sim::{Choice, CrashPoint, RuleSet, Scenario, Trouble, adversary, controls, rows};
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -48,6 +49,8 @@ enum Command {
     /// Stores and reads among liars with the cores of level 2, and tries to convict the honest; exits with 1 if
     /// a guarantee does not hold.
     Guarantees(GuaranteeArgs),
+    /// Plays many seeds of a ledger with faulty members; exits with 1 if something is wrong.
+    Ledger(LedgerArgs),
     /// Lists the adversaries.
     List(ListArgs),
 }
@@ -250,6 +253,7 @@ fn main() -> ExitCode {
         Command::CrashPoints(args) => crash_points(&args),
         Command::Memory(args) => show_memory(&args),
         Command::Guarantees(args) => Ok(show_guarantees(&args)),
+        Command::Ledger(args) => ledger_command::run(&args),
         Command::List(args) => {
             list(&args);
             Ok(true)

@@ -61,6 +61,11 @@ impl Random {
         if items.is_empty() { None } else { Some(items[self.index(items.len())].clone()) }
     }
 
+    /// Any order is equally likely.
+    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+        items.shuffle(&mut self.0);
+    }
+
     /// `count` distinct items, or all of them.
     pub fn sample<T: Clone + Ord>(&mut self, items: &[T], count: usize) -> BTreeSet<T> {
         let mut items = items.to_vec();
