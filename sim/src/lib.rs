@@ -15,6 +15,7 @@
 
 pub mod adversary;
 pub mod app;
+pub mod broadcast;
 pub mod campaign;
 pub mod check;
 pub mod clock;

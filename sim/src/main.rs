@@ -4,6 +4,7 @@
 #![allow(clippy::disallowed_methods)]
 
 use clap::{Args, Parser, Subcommand};
+use sim::broadcast::command::{self as broadcast_command, BroadcastArgs};
 use sim::campaign::{self, Summary};
 use sim::deviation::command::{self as deviations, DeviationArgs};
 use sim::explore::{Found, Role, Setting, explore};
@@ -51,6 +52,9 @@ enum Command {
     Guarantees(GuaranteeArgs),
     /// Plays many seeds of a ledger with faulty members; exits with 1 if something is wrong.
     Ledger(LedgerArgs),
+    /// Measures how often sampled broadcasts violate a property, and messages a member; exits with 1 if
+    /// a rate is above epsilon.
+    Broadcast(BroadcastArgs),
     /// Lists the adversaries.
     List(ListArgs),
 }
@@ -254,6 +258,7 @@ fn main() -> ExitCode {
         Command::Memory(args) => show_memory(&args),
         Command::Guarantees(args) => Ok(show_guarantees(&args)),
         Command::Ledger(args) => ledger_command::run(&args),
+        Command::Broadcast(args) => broadcast_command::run(&args),
         Command::List(args) => {
             list(&args);
             Ok(true)
