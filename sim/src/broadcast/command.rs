@@ -39,7 +39,7 @@ pub struct BroadcastArgs {
     out: PathBuf,
 }
 
-/// Runs it; whether every measured rate is at or under epsilon.
+/// Runs it; whether the measured rate is at or under epsilon, and in a sweep, whether none is above it by more than chance.
 pub fn run(args: &BroadcastArgs) -> Result<bool, String> {
     let BroadcastArgs { byzantine, epsilon, seed, runs, .. } = *args;
     let target = |members| Target { members, byzantine, epsilon };
@@ -61,7 +61,8 @@ pub fn run(args: &BroadcastArgs) -> Result<bool, String> {
     );
     let written = report::write(&rows, &command, &args.out)?;
     written.iter().for_each(|path| println!("wrote {}", path.display()));
-    Ok(rows.iter().all(|row| row.worst().0 <= epsilon))
+    // A few runs at a large size cannot tell a rate of epsilon from a little more.
+    Ok(!rows.iter().any(Row::exceeds))
 }
 
 fn timed(target: Target, runs: u64, seed: u64) -> Result<Row, String> {
@@ -110,7 +111,11 @@ fn timed(target: Target, runs: u64, seed: u64) -> Result<Row, String> {
         target.bracha_sends()
     );
     let (worst, property) = row.worst();
-    let verdict = if worst <= epsilon { "at or under" } else { "ABOVE" };
+    let verdict = match (worst <= epsilon, row.exceeds()) {
+        (true, _) => "at or under",
+        (false, false) => "above, but by no more than chance with so few runs,",
+        (false, true) => "ABOVE",
+    };
     println!("  worst measured rate {worst:.1e} ({property}): {verdict} epsilon");
     Ok(row)
 }

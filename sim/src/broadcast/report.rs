@@ -46,6 +46,24 @@ impl Row {
         let (count, name) = rates.into_iter().max_by_key(|(count, _)| *count).unwrap_or_default();
         (count as f64 / self.runs as f64, name)
     }
+
+    /// Whether the largest rate is above epsilon by more than chance: so many violations or more would come in less
+    /// than one of a thousand experiments if epsilon were the true rate.
+    pub fn exceeds(&self) -> bool {
+        let count = (self.worst().0 * self.runs as f64).round() as u64;
+        at_least(self.runs, count, self.target.epsilon) < 1e-3
+    }
+}
+
+/// The chance of `count` or more in `runs` draws that each hit with chance `each`.
+fn at_least(runs: u64, count: u64, each: f64) -> f64 {
+    let mut term = (runs as f64 * (-each).ln_1p()).exp();
+    let mut below = 0.0;
+    for hits in 0..count {
+        below += term;
+        term *= (runs - hits) as f64 / (hits + 1) as f64 * each / (1.0 - each);
+    }
+    1.0 - below
 }
 
 /// Plays `runs` broadcasts of each kind.
@@ -206,13 +224,14 @@ fn figure(rows: &[Row]) -> Figure {
 
 /// Writes `broadcast.md`, `.csv`, `.svg` and `.png`.
 pub(super) fn write(rows: &[Row], command: &str, folder: &Path) -> Result<Vec<PathBuf>, String> {
+    // The figure's own numbers are part of the larger table, which takes their place.
     let mut paths = figure(rows).write(folder)?;
+    paths.retain(|path| path.extension().is_none_or(|ending| ending != "csv"));
     for (name, text) in [("broadcast.csv", csv(rows)), ("broadcast.md", markdown(rows, command))] {
         let path = folder.join(name);
         std::fs::write(&path, text)
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         paths.push(path);
     }
-    paths.dedup();
     Ok(paths)
 }

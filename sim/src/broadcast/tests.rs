@@ -2,7 +2,7 @@
 
 use super::certified;
 use super::model::Model;
-use super::report::measure;
+use super::report::{Row, measure};
 use super::samples::{Draw, Samples};
 use ledger::broadcast::sampled::{Layer, Message, Sampled, Secret, Setting, draw};
 use ledger::broadcast::{Admit, Broadcast as _, Effect, Input, Payload, Refused, payload_digest};
@@ -239,7 +239,9 @@ fn equivocation_in_the_model_delivers_what_the_real_steps_do() {
 fn measured_rates_stay_under_epsilon_and_broken_sizes_are_caught() {
     let target = Target { members: 100, byzantine: 0.1, epsilon: 0.05 };
     let row = measure(target, 300, 7).unwrap();
-    assert!(row.worst().0 <= 0.05, "{row:?}");
+    assert!(row.worst().0 <= 0.05 && !row.exceeds(), "{row:?}");
+    let doubled = Row { validity: 30, ..row.clone() };
+    assert!(doubled.exceeds(), "30 of 300 are no chance at a rate of one in twenty");
     // A smaller threshold than computed loses consistency; a larger one validity.
     let honest = 90;
     let (mut split, mut starved) = (0, 0);
