@@ -96,7 +96,7 @@ impl Core {
         if self.stage(no, 0) != Some(1) {
             return self.repeat_agree_ack(from, no, 0, &m.core);
         }
-        if let Err(why) = self.check_format(no, from, &m.value.body) {
+        if let Err(why) = self.check_format(no, from, &m.value) {
             return Outcome::Fault(Fault::Malformed(Kind::Value, why));
         }
         self.keep_value(no, digest, &m.value);
@@ -108,8 +108,13 @@ impl Core {
 
     /// The format predicate. The prefix part applies while we can vote; in a decided instance the
     /// answer only discharges a duty, and our log is already ahead of that prefix.
-    fn check_format(&self, no: Instance, sender: Slot, body: &[u8]) -> Result<(), &'static str> {
-        let proposal = Proposal::from_bytes(body).map_err(|_| "undecodable proposal")?;
+    fn check_format(
+        &mut self,
+        no: Instance,
+        sender: Slot,
+        value: &Value,
+    ) -> Result<(), &'static str> {
+        let proposal = Proposal::from_bytes(&value.body).map_err(|_| "undecodable proposal")?;
         if self.config.rules.lax().unlimited_untimely {
             let mut capped = proposal.clone();
             capped.untimely.iter_mut().for_each(|units| *units = (*units).min(UNTIMELY_MAX));
@@ -117,7 +122,12 @@ impl Core {
         } else {
             proposal.check_form(sender, self.slots(no))?;
         }
-        if self.is_decided(no) { Ok(()) } else { proposal.check_prefix(sender, &self.log) }
+        if self.is_decided(no) {
+            return Ok(());
+        }
+        proposal.check_prefix(sender, &self.log)?;
+        let now = self.now;
+        self.layer.as_mut().map_or(Ok(()), |layer| layer.judge(now, value, &proposal))
     }
 
     pub(crate) fn stage(&self, no: Instance, turn: u32) -> Option<u8> {

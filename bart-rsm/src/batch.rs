@@ -14,14 +14,15 @@ use types::{Hash, Instance};
 pub(crate) const QUEUE_MAX: usize = 4096;
 
 /// The caller's ticket and the command.
-type Entry = (u64, Vec<u8>);
+pub(crate) type Entry = (u64, Vec<u8>);
 
 /// The queue and the batch that is under way.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
     queue: VecDeque<Entry>,
     bytes: usize,
-    proposed: Option<(Instance, Hash, Vec<Entry>)>,
+    /// Where, what, the place of the first command of ours in it, and those commands.
+    proposed: Option<(Instance, Hash, usize, Vec<Entry>)>,
 }
 
 impl Batch {
@@ -30,7 +31,7 @@ impl Batch {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.queue.len() + self.proposed.as_ref().map_or(0, |(_, _, batch)| batch.len())
+        self.queue.len() + self.proposed.as_ref().map_or(0, |(_, _, _, batch)| batch.len())
     }
 
     pub(crate) fn has_queued(&self) -> bool {
@@ -54,16 +55,31 @@ impl Batch {
         batch
     }
 
-    pub(crate) fn proposed(&mut self, inst: Instance, value: Hash, batch: Vec<Entry>) {
-        self.proposed = Some((inst, value, batch));
+    /// Commands whose time has not come wait behind all others.
+    pub(crate) fn put_back(&mut self, entries: Vec<Entry>) {
+        for entry in entries {
+            self.bytes += entry.1.len();
+            self.queue.push_back(entry);
+        }
     }
 
-    /// Settles the batch of an instance: tickets if it was decided, back to the queue if not.
-    pub(crate) fn decided(&mut self, inst: Instance, value: Hash) -> Vec<u64> {
+    pub(crate) fn proposed(
+        &mut self,
+        inst: Instance,
+        value: Hash,
+        first: usize,
+        batch: Vec<Entry>,
+    ) {
+        self.proposed = Some((inst, value, first, batch));
+    }
+
+    /// Settles the batch of an instance: places and tickets if it was decided, back to the queue if not.
+    pub(crate) fn decided(&mut self, inst: Instance, value: Hash) -> Vec<(usize, u64)> {
         match self.proposed.take() {
-            Some((no, digest, batch)) if no == inst => {
+            Some((no, digest, first, batch)) if no == inst => {
                 if digest == value {
-                    return batch.into_iter().map(|(ticket, _)| ticket).collect();
+                    let tickets = batch.into_iter().map(|(ticket, _)| ticket);
+                    return (first..).zip(tickets).collect();
                 }
                 for entry in batch.into_iter().rev() {
                     self.bytes += entry.1.len();

@@ -75,6 +75,8 @@ pub struct Core {
     pub(crate) collector: crate::pom::Collector,
     pub(crate) alarmed: bool,
     pub(crate) running: bool,
+    /// What has rules of its own for proposals.
+    pub(crate) layer: Option<Box<dyn crate::layer::Layer>>,
     // What this step collects.
     pub(crate) out: Vec<Effect>,
     pub(crate) faults: Vec<(Slot, Fault)>,
@@ -136,6 +138,7 @@ impl Core {
             collector: Default::default(),
             alarmed: false,
             running: false,
+            layer: None,
             out: Vec::new(),
             faults: Vec::new(),
             new_bodies: Vec::new(),

@@ -38,6 +38,7 @@ impl Core {
         let Some(inst) = self.insts.get(&no) else { return };
         let Some(digest) = inst.decided.as_ref().map(|cert| cert.value) else { return };
         let (sender, proposal) = (inst.sender, inst.decided_proposal().map(Arc::new));
+        let tau_prefix = self.log.tau;
         self.fold(sender, proposal.as_deref());
         if let Some(inst) = self.insts.get_mut(&no) {
             inst.tau = self.log.tau;
@@ -50,8 +51,9 @@ impl Core {
         if let Some(proposal) = orders {
             self.execute_orders(no, sender, &proposal);
         }
+        self.tell_layer(no, tau_prefix);
         self.settle_orders(no);
-        for (index, ticket) in self.batch.decided(no, digest).into_iter().enumerate() {
+        for (index, ticket) in self.batch.decided(no, digest) {
             self.out.push(Effect::Committed { ticket, inst: no, index });
         }
         self.checkpoint_if_due(no);

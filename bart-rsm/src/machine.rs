@@ -4,6 +4,7 @@
 use crate::config::Now;
 use crate::core::Core;
 use crate::effect::{Input, Stats, Step};
+use crate::layer::Layer;
 use crate::message::Message;
 use types::{Decode, Encode, Millis};
 
@@ -24,6 +25,13 @@ pub trait Machine: Send + 'static {
 
     /// What it holds and did.
     fn stats(&self) -> Stats;
+
+    /// Puts a layer between the log and the application, before the first call. False if this core has no place
+    /// for one.
+    fn attach(&mut self, layer: Box<dyn Layer>) -> bool {
+        drop(layer);
+        false
+    }
 }
 
 impl Machine for Core {
@@ -43,5 +51,9 @@ impl Machine for Core {
 
     fn stats(&self) -> Stats {
         Core::stats(self)
+    }
+
+    fn attach(&mut self, layer: Box<dyn Layer>) -> bool {
+        Core::attach(self, layer)
     }
 }

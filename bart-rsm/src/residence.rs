@@ -16,7 +16,7 @@ use crate::untimely::Marks;
 use crate::{read, write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use types::{Hash, Instance, SecretKey, Slot};
+use types::{Hash, Instance, SecretKey, Slot, Stamp};
 
 /// Instances always in memory.
 pub(crate) const KEEP: u64 = 64;
@@ -199,10 +199,18 @@ impl Core {
 
     /// Applies again what the application may have missed.
     pub(crate) fn replay(&mut self) {
+        let mut seen = Vec::new();
         for (no, inst) in self.insts.range(..self.current) {
             let proposal = inst.decided_proposal().map(Arc::new);
             let (sender, tau) = (inst.sender, inst.tau);
             self.out.push(Effect::Apply { inst: *no, sender, proposal, tau });
+            seen.push((*no, tau));
+        }
+        // Before the first one that is still here it is either 0, or the layer is further already.
+        let mut before = Stamp(0);
+        for (no, tau) in seen {
+            self.tell_layer(no, before);
+            before = tau;
         }
     }
 

@@ -28,8 +28,13 @@ impl Core {
         let open = self.insts.get(&no).is_some_and(|inst| !inst.is_decided());
         let room = if open { self.command_room() } else { 0 };
         let (orders, used) = self.take_orders(room);
-        let entries = self.batch.take(room.saturating_sub(used));
-        let commands = entries.iter().map(|(_, command)| command.clone()).collect();
+        let (carried, entries) = match open {
+            true => self.batch_for(room.saturating_sub(used)),
+            false => Default::default(),
+        };
+        let first = carried.len();
+        let waiting = entries.iter().map(|(_, command)| command.clone());
+        let commands = carried.into_iter().chain(waiting).collect();
         let after = Stamp(self.log.stamp_of(self.me).0.saturating_add(1));
         let stamp = self.now.wall.max(after);
         let mut proposal = Proposal {
@@ -47,7 +52,7 @@ impl Core {
         let digest = value_digest(roster.group(), roster.epoch(), no, self.me, &stated);
         self.keep_value(no, digest, &Arc::new(Value { statement, body }));
         if !entries.is_empty() {
-            self.batch.proposed(no, digest, entries);
+            self.batch.proposed(no, digest, first, entries);
         }
         let payload = AgreeStatement { value: digest, reads: Hash::ZERO };
         let Some(core) = self.sign(no, 0, payload) else { return };
