@@ -76,6 +76,43 @@ impl Default for Storage {
     }
 }
 
+/// Rules of assigned work: what the group makes members answer (specification 6). The bound on an answer itself is
+/// [`Timing::max_response_ms`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Work {
+    /// Whether the group assigns work at all. Default off.
+    pub enabled: bool,
+    /// What a requester waits beyond the witnesses' own wait. Default 1 hour.
+    pub margin_ms: u64,
+    /// `L_rot`: bound on one rotation in synchrony; only inside long deadlines. Default 1 day.
+    pub rotation_ms: u64,
+    /// `T_open`: how long a vow is open at least. Default 1 day.
+    pub open_ms: u64,
+    /// How long a request may be asked for after it was stated; answers are remembered so long. Default 90 days.
+    pub request_life_ms: u64,
+    /// One period of the quota. Default 7 days.
+    pub quota_period_ms: u64,
+    /// Bytes that a member may ask for in a period. `None` means twice the storage quota (specification 6.4).
+    pub quota_bytes: Option<u64>,
+    /// Bytes of mandatory commands in a period, for which nobody is charged. Default 64 MiB.
+    pub mandatory_bytes: u64,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            enabled: false,
+            margin_ms: DAY_MS / 24,
+            rotation_ms: DAY_MS,
+            open_ms: DAY_MS,
+            request_life_ms: 90 * DAY_MS,
+            quota_period_ms: 7 * DAY_MS,
+            quota_bytes: None,
+            mandatory_bytes: 64 << 20,
+        }
+    }
+}
+
 /// Everything that a group sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupPolicy {
@@ -85,6 +122,7 @@ pub struct GroupPolicy {
     pub(crate) proposal_len_max: usize,
     pub(crate) pipeline: usize,
     pub(crate) storage: Storage,
+    pub(crate) work: Work,
 }
 
 /// What follows from a policy for a number of members.
@@ -148,6 +186,7 @@ impl Default for GroupPolicy {
             proposal_len_max: PROPOSAL_LEN_DEFAULT,
             pipeline: 1,
             storage: Storage::default(),
+            work: Work::default(),
         }
     }
 }
@@ -192,6 +231,11 @@ impl GroupPolicy {
     /// Storage rules.
     pub fn storage(&self) -> &Storage {
         &self.storage
+    }
+
+    /// Rules of assigned work.
+    pub fn work(&self) -> &Work {
+        &self.work
     }
 
     /// Checks `n >= 3f + 2` and `f < x <= n - 1` for `n` members, and says f, q and x.
@@ -242,8 +286,46 @@ impl GroupPolicy {
         if storage.skew_ms >= storage.lease_ms {
             return Err(("storage.skew_ms", "must be shorter than the lease".into()));
         }
-        Ok(())
+        check_work(self)
     }
+}
+
+fn check_work(policy: &GroupPolicy) -> Result<(), (&'static str, String)> {
+    let work = &policy.work;
+    let spans = [
+        ("work.margin_ms", work.margin_ms),
+        ("work.rotation_ms", work.rotation_ms),
+        ("work.open_ms", work.open_ms),
+        ("work.request_life_ms", work.request_life_ms),
+        ("work.quota_period_ms", work.quota_period_ms),
+    ];
+    for (key, span) in spans {
+        if span == 0 || span > SPAN_MS_MAX {
+            return Err((key, format!("must be 1 to {SPAN_MS_MAX} milliseconds")));
+        }
+    }
+    if work.quota_bytes.is_some_and(|bytes| bytes == 0 || bytes > 2 * QUOTA_BYTES_MAX) {
+        return Err(("work.quota_bytes", "must be at most 2 PiB, and above zero".into()));
+    }
+    if work.mandatory_bytes > QUOTA_BYTES_MAX {
+        return Err(("work.mandatory_bytes", "must be at most 1 PiB".into()));
+    }
+    if !work.enabled {
+        return Ok(());
+    }
+    // Answers must be remembered for as long as a vow over them can take: two rotations, the wait for witnesses, the
+    // time that it is open.
+    let response = policy.timing.max_response_ms;
+    let vow = 2 * work.rotation_ms + 2 * response + work.margin_ms + work.open_ms;
+    if work.request_life_ms < vow {
+        let message =
+            format!("{} must not be smaller than {vow}, what a vow takes", work.request_life_ms);
+        return Err(("work.request_life_ms", message));
+    }
+    if policy.pipeline != 1 {
+        return Err(("group.pipeline", "must be 1 where work is assigned".into()));
+    }
+    Ok(())
 }
 
 fn check_timing(timing: &Timing) -> Result<(), (&'static str, String)> {
@@ -276,7 +358,7 @@ fn check_timing(timing: &Timing) -> Result<(), (&'static str, String)> {
 }
 
 /// Which form of the policy's encoding follows.
-const POLICY_VERSION: u8 = 2;
+const POLICY_VERSION: u8 = 3;
 
 impl Encode for GroupPolicy {
     fn encode(&self, out: &mut Writer) {
@@ -300,6 +382,16 @@ impl Encode for GroupPolicy {
         out.u64(self.storage.quota_bytes);
         out.u64(self.storage.lease_ms);
         out.u64(self.storage.skew_ms);
+        let work = &self.work;
+        out.u8(u8::from(work.enabled));
+        out.u64(work.margin_ms);
+        out.u64(work.rotation_ms);
+        out.u64(work.open_ms);
+        out.u64(work.request_life_ms);
+        out.u64(work.quota_period_ms);
+        // 0 is no legal quota, so it can stand for none.
+        out.u64(work.quota_bytes.unwrap_or(0));
+        out.u64(work.mandatory_bytes);
     }
 }
 
@@ -331,7 +423,22 @@ impl Decode for GroupPolicy {
             lease_ms: input.u64()?,
             skew_ms: input.u64()?,
         };
-        let policy = Self { timing, byzantine_max, mode, proposal_len_max, pipeline, storage };
+        let work = Work {
+            enabled: match input.u8()? {
+                0 => false,
+                1 => true,
+                _ => return Err(DecodeError::Malformed("flag")),
+            },
+            margin_ms: input.u64()?,
+            rotation_ms: input.u64()?,
+            open_ms: input.u64()?,
+            request_life_ms: input.u64()?,
+            quota_period_ms: input.u64()?,
+            quota_bytes: Some(input.u64()?).filter(|bytes| *bytes > 0),
+            mandatory_bytes: input.u64()?,
+        };
+        let policy =
+            Self { timing, byzantine_max, mode, proposal_len_max, pipeline, storage, work };
         policy.check().map_err(|(key, _)| DecodeError::Malformed(key))?;
         Ok(policy)
     }

@@ -1,7 +1,7 @@
-//! The group's policy file: `[timing]`, `[group]`, `[storage]`, every key optional, none unknown.
+//! The group's policy file: `[timing]`, `[group]`, `[storage]`, `[work]`, every key optional, none unknown.
 
 use crate::group::{DAY_MS, GroupPolicy, PIPELINE_MAX, QUOTA_BYTES_MAX, QUOTA_BYTES_MIN};
-use crate::group::{SPAN_MS_MAX, Storage, Timing};
+use crate::group::{SPAN_MS_MAX, Storage, Timing, Work};
 use crate::human::{ByteCount, format_bytes};
 use crate::refuse::{Checker, ConfigError, line_at, parse_error};
 use serde::Deserialize;
@@ -17,6 +17,20 @@ struct RawPolicy {
     timing: RawTiming,
     group: RawGroup,
     storage: RawStorage,
+    work: RawWork,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct RawWork {
+    enabled: Option<bool>,
+    margin_ms: Option<Spanned<u64>>,
+    rotation_ms: Option<Spanned<u64>>,
+    open_ms: Option<Spanned<u64>>,
+    request_life_ms: Option<Spanned<u64>>,
+    quota_period_ms: Option<Spanned<u64>>,
+    quota_bytes: Option<Spanned<ByteCount>>,
+    mandatory_bytes: Option<Spanned<ByteCount>>,
 }
 
 #[derive(Deserialize, Default)]
@@ -70,6 +84,7 @@ pub(crate) fn parse(text: &str) -> Result<GroupPolicy, ConfigError> {
             1..=PIPELINE_MAX as u64,
         )? as usize,
         storage: storage(&checker, &raw.storage)?,
+        work: work(&checker, &raw.work)?,
     };
     // What remains are relations between keys: find the line by the key's own name.
     policy.check().map_err(|(key, message)| {
@@ -155,6 +170,34 @@ fn storage(checker: &Checker<'_>, raw: &RawStorage) -> Result<Storage, ConfigErr
     Ok(Storage { chunks, quota_bytes, lease_ms, skew_ms })
 }
 
+fn work(checker: &Checker<'_>, raw: &RawWork) -> Result<Work, ConfigError> {
+    let default = Work::default();
+    let number = |key, value: &Option<Spanned<u64>>, default| {
+        checker.number(key, value.as_ref(), default, 1..=SPAN_MS_MAX)
+    };
+    Ok(Work {
+        enabled: raw.enabled.unwrap_or(default.enabled),
+        margin_ms: number("work.margin_ms", &raw.margin_ms, default.margin_ms)?,
+        rotation_ms: number("work.rotation_ms", &raw.rotation_ms, default.rotation_ms)?,
+        open_ms: number("work.open_ms", &raw.open_ms, default.open_ms)?,
+        request_life_ms: number(
+            "work.request_life_ms",
+            &raw.request_life_ms,
+            default.request_life_ms,
+        )?,
+        quota_period_ms: number(
+            "work.quota_period_ms",
+            &raw.quota_period_ms,
+            default.quota_period_ms,
+        )?,
+        quota_bytes: raw.quota_bytes.as_ref().map(|bytes| bytes.get_ref().0),
+        mandatory_bytes: raw
+            .mandatory_bytes
+            .as_ref()
+            .map_or(default.mandatory_bytes, |bytes| bytes.get_ref().0),
+    })
+}
+
 /// The line that sets `table.key`, if the file does.
 fn line_of_key(text: &str, key: &str) -> Option<usize> {
     let (table, name) = key.split_once('.')?;
@@ -201,6 +244,18 @@ pub(crate) fn print(policy: &GroupPolicy) -> String {
     lines.push(format!("quota_bytes = {}", storage.quota_bytes));
     lines.push(format!("lease_ms = {}", storage.lease_ms));
     lines.push(format!("skew_ms = {}", storage.skew_ms));
+    let work = &policy.work;
+    lines.push("\n[work]".to_owned());
+    lines.push(format!("enabled = {}", work.enabled));
+    lines.push(format!("margin_ms = {}", work.margin_ms));
+    lines.push(format!("rotation_ms = {}", work.rotation_ms));
+    lines.push(format!("open_ms = {}", work.open_ms));
+    lines.push(format!("request_life_ms = {}", work.request_life_ms));
+    lines.push(format!("quota_period_ms = {}", work.quota_period_ms));
+    if let Some(bytes) = work.quota_bytes {
+        lines.push(format!("quota_bytes = {bytes}"));
+    }
+    lines.push(format!("mandatory_bytes = {}", work.mandatory_bytes));
     lines.join("\n") + "\n"
 }
 

@@ -27,7 +27,7 @@ pub mod text_line;
 pub mod ticket;
 
 pub use genesis::{Founder, Genesis, GenesisError};
-pub use group::{GroupPolicy, Sizes, Storage, Timing};
+pub use group::{GroupPolicy, Sizes, Storage, Timing, Work};
 pub use join_request::JoinRequest;
 pub use member::{BackupDefaults, Limits, MemberConfig};
 pub use refuse::ConfigError;
