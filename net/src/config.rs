@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::error::NetError;
 
 /// Version of the hello and of the framing. A peer with another one is refused.
-pub const PROTOCOL_VERSION: u16 = 2;
+pub const PROTOCOL_VERSION: u16 = 3;
 
 pub(crate) const KIB: usize = 1024;
 pub(crate) const MIB: usize = 1024 * KIB;

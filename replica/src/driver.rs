@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::handle::{Decided, Outcome, Reformed, Request, Shared, SubmitError, lock};
 use crate::restore::{ALARM_KEY, APPLIED_KEY, encode_applied};
 use crate::store::{Space, Store, StoreError, Write};
+use crate::work::{WorkDriver, WorkEvent, write};
 use bart_rsm::pom::Pom;
 use bart_rsm::{Effect, Input, Machine, Now, Proposal, Record, RecordKey, Step};
 use bytes::Bytes;
@@ -43,7 +44,12 @@ pub(crate) struct Driver<M: Machine, A: Application, S: Store> {
     /// Instances that the durable snapshot contains.
     snapshot_at: u64,
     last_frame: Option<(M::Message, Bytes)>,
+    work: Option<WorkDriver>,
 }
+
+/// First byte of a frame: the lane.
+const LANE_LOG: u8 = 0;
+const LANE_WORK: u8 = 1;
 
 /// What the inputs since the last commit led to.
 struct Pass<A: Application> {
@@ -67,6 +73,7 @@ enum Later<A: Application> {
     Send(Slot, Bytes),
     Answer(oneshot::Sender<Outcome<A>>, Outcome<A>),
     Reformed(oneshot::Sender<Reformed>, Reformed),
+    Work(WorkEvent),
     Roster(Arc<Roster>),
     Alarm(bart_rsm::Alarm),
 }
@@ -93,6 +100,7 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         clock: Clock,
         shared: Arc<Mutex<Shared<A>>>,
         rosters: watch::Sender<Arc<Roster>>,
+        work: Option<WorkDriver>,
     ) -> Self {
         let snapshot_at = lock(&shared).decided;
         let answers = (Instance(0), Vec::new());
@@ -110,6 +118,7 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
             answers,
             snapshot_at,
             last_frame: None,
+            work,
         }
     }
 
@@ -128,13 +137,17 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         self.timed(|driver| {
             let step = driver.core.start(driver.now());
             driver.collect(step, &mut pass)?;
+            driver.collect_work(&mut pass)?;
             driver.bring_proofs(&mut pass)
         })?;
         loop {
             if under_way.is_none() {
                 under_way = self.begin(&mut pass)?;
             }
-            let wakeup = self.core.next_wakeup().map(|at| self.clock.instant(at));
+            let tick = self.work.as_ref().map(|work| work.next_tick);
+            let wakeup = self.core.next_wakeup().into_iter().chain(tick).min();
+            let wakeup = wakeup.map(|at| self.clock.instant(at));
+            let waits = self.work.as_ref().is_some_and(|work| !work.lane.is_empty());
             let room = pass.inputs < PASS_INPUTS_MAX;
             let waiting = self.clock.micros();
             let mut first = None;
@@ -154,7 +167,12 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                     Some(request) => self.on_request(request, &mut pass)?,
                     None => return Ok(()),
                 },
-                () = sleep_until(wakeup), if room => self.input(Input::Tick, &mut pass)?,
+                () = sleep_until(wakeup), if room => {
+                    self.tick_work(&mut pass)?;
+                    self.input(Input::Tick, &mut pass)?;
+                }
+                // Last: lane W has what the log leaves.
+                () = std::future::ready(()), if room && waits => {}
             }
             self.spent(waiting, under_way.is_some());
             // A pass that becomes durable is let out between two inputs; otherwise all that came shares one.
@@ -172,7 +190,7 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                         break;
                     }
                 }
-                Ok(())
+                driver.hear_work(&mut pass)
             })?;
         }
     }
@@ -229,15 +247,30 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
     fn on_event(&mut self, event: NetEvent, pass: &mut Pass<A>) -> Result<(), Error> {
         match event {
             NetEvent::PeerUp { slot, class: Class::Control } => {
-                self.input(Input::LinkUp(slot), pass)
+                self.input(Input::LinkUp(slot), pass)?;
+                self.work(work_assign::Input::Gate(slot, true), pass)?;
+                self.work(work_assign::Input::LinkUp(slot), pass)
             }
             NetEvent::PeerDown { slot, class: Class::Control, .. } => {
-                self.input(Input::LinkDown(slot), pass)
+                self.input(Input::LinkDown(slot), pass)?;
+                self.work(work_assign::Input::Gate(slot, false), pass)
             }
-            NetEvent::Control { from, frame } => match M::Message::from_bytes(&frame) {
-                Ok(message) => self.input(Input::Message { from, message }, pass),
-                Err(error) => {
-                    self.fault(from, &error.to_string());
+            NetEvent::Control { from, frame } => match frame.first() {
+                Some(&LANE_LOG) => match M::Message::from_bytes(&frame[1..]) {
+                    Ok(message) => self.input(Input::Message { from, message }, pass),
+                    Err(error) => {
+                        self.fault(from, &error.to_string());
+                        Ok(())
+                    }
+                },
+                Some(&LANE_WORK) if let Some(work) = &mut self.work => {
+                    if !work.lane.push(from, frame.slice(1..)) {
+                        tracing::debug!(%from, "lane W is full; its author says it again");
+                    }
+                    Ok(())
+                }
+                _ => {
+                    self.fault(from, "a frame on a lane that is not there");
                     Ok(())
                 }
             },
@@ -258,6 +291,7 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                 Input::Reform { ticket, reform: *reform }
             }
             Request::Proof(pom) => Input::Proof(pom),
+            Request::Work(input) => return self.work(*input, pass),
         };
         self.input(input, pass)
     }
@@ -279,7 +313,8 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
     fn input(&mut self, input: Input<M::Message>, pass: &mut Pass<A>) -> Result<(), Error> {
         pass.inputs += 1;
         let step = self.core.handle(self.now(), input);
-        self.collect(step, pass)
+        self.collect(step, pass)?;
+        self.collect_work(pass)
     }
 
     /// Sorts a step's effects into what the commit carries and what waits for it. Loads are answered when
@@ -310,7 +345,11 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                 Effect::Digest { inst } => {
                     let shared = lock(&self.shared);
                     if shared.decided == inst.0 + 1 {
-                        pass.digests.push((inst, shared.app.digest()));
+                        let app = shared.app.digest();
+                        drop(shared);
+                        if let Some(digest) = self.state_digest(inst, app) {
+                            pass.digests.push((inst, digest));
+                        }
                     }
                 }
                 Effect::Alarm(alarm) => {
@@ -326,12 +365,18 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                     pass.later.push(Later::Send(to, frame));
                 }
                 Effect::Committed { ticket, inst, index } => {
+                    if self.work.as_mut().is_some_and(|work| work.submitted.ended(ticket)) {
+                        continue;
+                    }
                     let answer = self.answer(inst, index);
                     if let (Some(done), Some(answer)) = (self.waiting.remove(&ticket), answer) {
                         pass.later.push(Later::Answer(done, Ok(Decided { inst, answer })));
                     }
                 }
                 Effect::Refused { ticket, reason } => {
+                    if self.work.as_mut().is_some_and(|work| work.submitted.put_off(ticket)) {
+                        continue;
+                    }
                     let refused = SubmitError::Refused(reason.to_string());
                     if let Some(done) = self.waiting.remove(&ticket) {
                         pass.later.push(Later::Answer(done, Err(refused)));
@@ -383,21 +428,32 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         {
             return frame.clone();
         }
-        let frame = Bytes::from(message.to_bytes());
+        let frame = on_lane(LANE_LOG, &message);
         self.last_frame = Some((message, frame.clone()));
         frame
     }
 
-    /// Keeps a proof with the pass's other records, a bounded number a kind and member.
     fn keep_proof(&self, pom: &Pom, pass: &mut Pass<A>) -> Result<(), Error> {
-        let mut first = pom.accused.0.to_be_bytes().to_vec();
-        first.push(pom.kind() as u8);
+        self.keep(pom.accused, pom.kind() as u8, pom.digest(), pom.to_bytes(), pass)
+    }
+
+    /// Keeps a proof with the pass's other records, a bounded number a kind and member.
+    fn keep(
+        &self,
+        accused: Slot,
+        code: u8,
+        digest: Hash,
+        bytes: Vec<u8>,
+        pass: &mut Pass<A>,
+    ) -> Result<(), Error> {
+        let mut first = accused.0.to_be_bytes().to_vec();
+        first.push(code);
         let last = [&first[..], &[255; 32]].concat();
         let mut kept = 0;
         self.store.scan(Space::Proofs, first.clone()..=last, &mut |_, _| kept += 1)?;
         if kept < PROOFS_MAX {
-            let key = [&first[..], pom.digest().as_bytes()].concat();
-            pass.writes.push(Write { space: Space::Proofs, key, value: Some(pom.to_bytes()) });
+            let key = [&first[..], digest.as_bytes()].concat();
+            pass.writes.push(Write { space: Space::Proofs, key, value: Some(bytes) });
         }
         Ok(())
     }
@@ -434,10 +490,13 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         shared.decided = inst.0 + 1;
         let commands = proposal.map_or(&[][..], |proposal| &proposal.commands);
         shared.nulls += u64::from(proposal.is_none());
+        let works = self.work.is_some();
         let answers = commands.iter().enumerate().map(|(index, command)| {
             shared.commands += 1;
             shared.command_bytes += command.len() as u64;
-            Some(shared.app.apply(Entry { inst, index, sender, tau, command }))
+            // Those of level 1 are executed there.
+            (!works || !work_assign::Command::is_mine(command))
+                .then(|| shared.app.apply(Entry { inst, index, sender, tau, command }))
         });
         self.answers = (inst, answers.collect());
         shared.sample(self.clock.micros());
@@ -459,6 +518,13 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         self.snapshot_at = shared.decided;
         let value = Some(encode_applied(shared.decided, &shared.app));
         pass.writes.push(Write { space: Space::Applied, key: APPLIED_KEY.to_vec(), value });
+        if let Some(work) = &self.work {
+            // Everything was collected, so both stand at the same place.
+            let (next, state) = work.layer.lock().snapshot();
+            assert_eq!(next, shared.decided, "level 1 has seen what the application has");
+            let key = crate::work::STATE_KEY.to_vec();
+            pass.writes.push(Write { space: Space::Applied, key, value: Some(state) });
+        }
     }
 
     /// Lets out what rests on a pass that is durable now.
@@ -476,6 +542,12 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
                 }
                 Later::Answer(done, outcome) => drop(done.send(outcome)),
                 Later::Reformed(done, outcome) => drop(done.send(outcome)),
+                Later::Work(event) => {
+                    if let Some(work) = &self.work {
+                        // Whoever used level 1 may have ended.
+                        let _ = work.events.send(event);
+                    }
+                }
                 Later::Roster(roster) => drop(self.rosters.send_replace(roster)),
                 Later::Alarm(alarm) => return Err(Error::Alarm(alarm.to_string())),
             }
@@ -483,10 +555,138 @@ impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
         Ok(())
     }
 
+    /// Names the state of the application, and that of level 1 with it.
+    fn state_digest(&self, inst: Instance, app: Hash) -> Option<Hash> {
+        let Some(work) = &self.work else { return Some(app) };
+        let work = work.layer.lock().digest_after(inst)?;
+        Some(Hash::tagged("state with work", &[app.to_bytes(), work.to_bytes()].concat()))
+    }
+
     fn fault(&self, peer: Slot, fault: &str) {
         lock(&self.shared).faults += 1;
         tracing::warn!(%peer, fault, "a peer broke the protocol");
     }
+}
+
+impl<M: Machine, A: Application, S: Store> Driver<M, A, S> {
+    /// One input of level 1. Without it nothing happens.
+    fn work(&mut self, input: work_assign::Input, pass: &mut Pass<A>) -> Result<(), Error> {
+        let now = self.now();
+        let Some(work) = &self.work else { return Ok(()) };
+        pass.inputs += 1;
+        work.layer.lock().handle(now, input);
+        self.collect_work(pass)
+    }
+
+    /// One message of lane W a round, so that the log goes first.
+    fn hear_work(&mut self, pass: &mut Pass<A>) -> Result<(), Error> {
+        if pass.inputs >= PASS_INPUTS_MAX {
+            return Ok(());
+        }
+        let next = self.work.as_mut().and_then(|work| work.lane.pop());
+        let Some((from, frame)) = next else { return Ok(()) };
+        match work_assign::Message::from_bytes(&frame) {
+            Ok(message) => self.work(work_assign::Input::Message(from, Box::new(message)), pass),
+            Err(error) => {
+                self.fault(from, &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    fn tick_work(&mut self, pass: &mut Pass<A>) -> Result<(), Error> {
+        let now = self.now();
+        let Some(work) = &mut self.work else { return Ok(()) };
+        if now.mono < work.next_tick {
+            return Ok(());
+        }
+        work.next_tick = now.mono.plus(work.tick_ms);
+        work.layer.lock().tick(now);
+        for command in work.submitted.again() {
+            self.submit_work(command, pass)?;
+        }
+        self.collect_work(pass)
+    }
+
+    fn submit_work(&mut self, command: Vec<u8>, pass: &mut Pass<A>) -> Result<(), Error> {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        if let Some(work) = &mut self.work {
+            work.submitted.sent(ticket, command.clone());
+        }
+        let step = self.core.handle(self.now(), Input::Submit { ticket, command });
+        self.collect(step, pass)
+    }
+
+    /// Carries out what level 1 has said, in its own steps or within those of the log.
+    fn collect_work(&mut self, pass: &mut Pass<A>) -> Result<(), Error> {
+        while let Some(work) = &mut self.work {
+            let mut layer = work.layer.lock();
+            pass.writes.extend(layer.take_writes());
+            pass.later.extend(layer.take_events().into_iter().map(Later::Work));
+            let Some(effect) = layer.pop() else { return Ok(()) };
+            drop(layer);
+            self.carry_out(effect, pass)?;
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, effect: work_assign::Effect, pass: &mut Pass<A>) -> Result<(), Error> {
+        use work_assign::Effect;
+        let now = self.now();
+        let Some(work) = &mut self.work else { return Ok(()) };
+        match effect {
+            Effect::Persist(records) => pass.writes.extend(records.into_iter().map(write)),
+            Effect::Send(to, message) => {
+                pass.later.push(Later::Send(to, on_lane(LANE_WORK, &*message)));
+            }
+            Effect::Perform(name, request) => {
+                pass.later.push(Later::Work(WorkEvent::Perform(name, request)));
+            }
+            Effect::Deliver(name, aid, outcome) => {
+                pass.later.push(Later::Work(WorkEvent::Deliver(name, aid, outcome)));
+            }
+            Effect::Refused(name, refusal) => {
+                pass.later.push(Later::Work(WorkEvent::Refused(name, refusal)));
+            }
+            Effect::Submit(command) => self.submit_work(command, pass)?,
+            Effect::Accuse(duty) => {
+                tracing::warn!(peer = %duty.peer, kind = ?duty.kind, inst = %duty.aid.inst, "a member owes something for longer than it may");
+                work.late.insert(duty);
+                pass.later.push(Later::Work(WorkEvent::Late(duty)));
+            }
+            Effect::Withdraw(duty) => {
+                work.late.remove(&duty);
+                pass.later.push(Later::Work(WorkEvent::InTime(duty)));
+            }
+            Effect::Evidence(pom) => {
+                tracing::error!(proof = %pom.kind(), accused = %pom.accused, "a member is convicted over assigned work");
+                let (accused, code) = (pom.accused, pom.kind().code());
+                self.keep(accused, code, pom.digest(), pom.to_bytes(), pass)?;
+            }
+            Effect::NeedDecision(inst) => {
+                let mut layer = work.layer.lock();
+                if let Some(proof) = layer.shown(inst) {
+                    layer.handle(now, work_assign::Input::Decision(Box::new(proof)));
+                }
+            }
+            Effect::Fault(peer, fault) => self.fault(peer, &fault.to_string()),
+            Effect::Misuse(what) => tracing::error!(what, "level 1 refuses an input"),
+            // The lists of the log do not exist yet; whoever is late is shown.
+            Effect::Shut(..) => {}
+            // This machine is linked with no other, and no vows are made.
+            Effect::Execute(..) | Effect::Cross(..) | Effect::Direct(..) => {}
+        }
+        Ok(())
+    }
+}
+
+/// A message behind the byte that names its lane.
+fn on_lane(lane: u8, message: &impl Encode) -> Bytes {
+    let mut out = types::Writer::new();
+    out.u8(lane);
+    message.encode(&mut out);
+    Bytes::from(out.finish())
 }
 
 /// Completes when the pass under way is durable; never if there is none.

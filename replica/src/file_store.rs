@@ -47,6 +47,7 @@ fn table(space: Space) -> TableDefinition<'static, &'static [u8], &'static [u8]>
         Space::Log => "log",
         Space::Applied => "applied",
         Space::Proofs => "proofs",
+        Space::Work => "work",
     })
 }
 

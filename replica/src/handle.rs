@@ -6,6 +6,7 @@ use crate::driver::Driver;
 use crate::error::Error;
 use crate::restore;
 use crate::store::Store;
+use crate::work::{Lane, Submitted, WorkDriver, WorkLayer, WorkParts, tick_ms};
 use bart_rsm::pom::Pom;
 use bart_rsm::{Machine, Record, Reform};
 use net::Net;
@@ -50,6 +51,7 @@ pub(crate) enum Request<A: Application> {
     Submit(Submission<A>),
     Reform(Box<Signed<Reform>>, oneshot::Sender<Reformed>),
     Proof(Box<Pom>),
+    Work(Box<work_assign::Input>),
 }
 
 /// A command on its way into the log.
@@ -174,6 +176,23 @@ impl<A: Application> Replica<A> {
         self.request(Request::Proof(Box::new(proof))).await
     }
 
+    /// Has a member do something, with the group as witness; what comes of it comes as events under the work's name.
+    /// Without level 1 nothing does.
+    pub async fn assign(&self, work: work_assign::Work) -> Result<(), SubmitError> {
+        let local = work_assign::Local::Assign(work);
+        self.request(Request::Work(Box::new(work_assign::Input::Local(local)))).await
+    }
+
+    /// The answer to a request that an event asked for.
+    pub async fn performed(
+        &self,
+        name: Hash,
+        answer: work_assign::Answer,
+    ) -> Result<(), SubmitError> {
+        let input = work_assign::Input::Performed(name, answer);
+        self.request(Request::Work(Box::new(input))).await
+    }
+
     /// Who takes part, as the log says: the founding roster at first, then every later one as soon as its
     /// cause is durable here.
     pub fn rosters(&self) -> watch::Receiver<Arc<Roster>> {
@@ -257,6 +276,8 @@ pub struct Parts<S: Store> {
     pub events: net::ControlReceiver,
     /// The clock.
     pub clock: Clock,
+    /// Level 1, if the group assigns work.
+    pub work: Option<WorkParts>,
 }
 
 /// Yields once, when the member ends: `Ok` after the links were shut down, an error if something could
@@ -279,7 +300,7 @@ pub fn start_with<M: Machine, A: Application, S: Store>(
     app: A,
     build: impl FnOnce(bart_rsm::Config, SecretKey, Vec<Record>) -> Result<M, Error>,
 ) -> Result<(Replica<A>, Ended), Error> {
-    let Parts { config, key, store, net, events, clock } = parts;
+    let Parts { config, key, store, net, events, clock, work } = parts;
     let shared = Arc::new(Mutex::new(Shared {
         app,
         decided: 0,
@@ -295,9 +316,27 @@ pub fn start_with<M: Machine, A: Application, S: Store>(
     let (requests, queue) = mpsc::channel(QUEUE_MAX);
     let (changed, rosters) = watch::channel(Arc::clone(&config.roster));
     let records = restore::restore(&store, &mut lock(&shared))?;
-    let core = build(config, key, records)?;
+    let now = bart_rsm::Now { mono: clock.mono(), wall: clock.wall() };
+    let work = match work {
+        None => None,
+        Some(WorkParts { params, legal, events }) => {
+            let layer = WorkLayer::restore(&store, &config, (&params, &legal), key.clone(), now)?;
+            let (lane, submitted, tick_ms) =
+                (Lane::default(), Submitted::default(), tick_ms(&params));
+            let (next_tick, late) = (now.mono.plus(tick_ms), Default::default());
+            Some(WorkDriver { layer, lane, submitted, events, tick_ms, next_tick, late })
+        }
+    };
+    let mut core = build(config, key, records)?;
+    if let Some(work) = &work
+        && !core.attach(Box::new(work.layer.clone()))
+    {
+        return Err(Error::Config(
+            "work is assigned only where one instance runs at a time".into(),
+        ));
+    }
     let (done, ended) = oneshot::channel();
-    let mut driver = Driver::new(core, store, net, clock, Arc::clone(&shared), changed);
+    let mut driver = Driver::new(core, store, net, clock, Arc::clone(&shared), changed, work);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()

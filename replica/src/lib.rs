@@ -67,6 +67,7 @@
 //! | `driver.rs` | the loop: inputs, commit, effects |
 //! | `restore.rs` | coming back from the disk |
 //! | `store.rs`, `file_store.rs` | what is needed of a disk, and a store that has it |
+//! | `work.rs` | level 1: work that members must answer |
 //! | `clock.rs` | the only place that reads the clocks |
 //!
 //! The driver has a thread of its own, so that neither signature checks here nor work elsewhere delays the
@@ -89,6 +90,7 @@ mod member;
 mod once;
 mod restore;
 mod store;
+mod work;
 
 pub use app::{Application, BadSnapshot, Entry};
 pub use bart_rsm::Params;
@@ -106,3 +108,6 @@ pub use once::{Executed, Numbered, Once, WINDOW};
 pub use store::{Space, Store, StoreError, Write};
 /// Ids, keys, the canonical encoding, limits.
 pub use types;
+pub use work::{Legal, WorkEvent, WorkParts};
+/// Level 1: what is asked for and answered.
+pub use work_assign;

@@ -97,7 +97,8 @@ pub fn open_with<M: Machine, A: Application>(
         params,
         rules: bart_rsm::Rules::default(),
     };
-    let parts = Parts { config, key, store, net: net.clone(), events, clock: Clock::start() };
+    let parts =
+        Parts { config, key, store, net: net.clone(), events, clock: Clock::start(), work: None };
     let (replica, ended) = start_with(parts, app, build)?;
     Ok(Member { replica, net, ended })
 }

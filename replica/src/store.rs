@@ -24,11 +24,13 @@ pub enum Space {
     Applied,
     /// Proofs of misbehavior: accused slot (2 bytes, big-endian), kind, digest; the value is the file.
     Proofs,
+    /// What level 1 said and waits for.
+    Work,
 }
 
 impl Space {
     /// All of them.
-    pub const ALL: [Space; 3] = [Space::Log, Space::Applied, Space::Proofs];
+    pub const ALL: [Space; 4] = [Space::Log, Space::Applied, Space::Proofs, Space::Work];
 }
 
 /// One write: a value to put, or `None` to delete the key.

@@ -168,7 +168,7 @@ async fn heard(events: &mut net::ControlReceiver) -> Option<Instance> {
             }
         }
     });
-    frame.await.ok().map(|frame| Instance::from_bytes(&frame).unwrap())
+    frame.await.ok().map(|frame| Instance::from_bytes(&frame[1..]).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -190,7 +190,8 @@ async fn member_whose_disk_hangs_says_nothing_until_it_is_durable() {
         rules: Default::default(),
     };
     let store = Gated { store: FileStore::open(&folder.path().join("gated")).unwrap(), open };
-    let parts = Parts { config, key: key(0), store, net, events, clock: Clock::start() };
+    let parts =
+        Parts { config, key: key(0), store, net, events, clock: Clock::start(), work: None };
     let speaker = |_, _, _| Ok(Speaker { said: 0 });
     let (member, _ended) = start_with(parts, Log::default(), speaker).unwrap();
     // It answers nobody: only what it says counts.

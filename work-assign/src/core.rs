@@ -200,6 +200,11 @@ impl Core {
         self.now.mono.plus(crate::uptime::SAVE_MS)
     }
 
+    /// Whether an assignment of ours in this instance is still open: until then its certificate may be asked for.
+    pub fn asks_in(&self, inst: Instance) -> bool {
+        self.asked.keys().any(|aid| aid.inst == inst)
+    }
+
     /// Duties that are overdue now.
     pub fn overdue(&self) -> impl Iterator<Item = &crate::Duty> {
         self.overdue.values().flatten()
