@@ -32,6 +32,7 @@
 //! a statement are those of its signed header; `Recovering` and `NotClaimed` are decoded, but
 //! count as no answer until the log holds what they refer to.
 
+pub mod assigned;
 pub mod check;
 pub mod chunk;
 pub mod code;

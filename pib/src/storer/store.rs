@@ -128,6 +128,18 @@ impl Storer {
         Ok(())
     }
 
+    /// What was answered to this statement before, if anything; without its body.
+    pub fn answered(&self, info: &Verified<Signed<StoreInfo>>) -> Option<Action> {
+        let name = OwnedName { owner: info.header.slot, name: info.payload.name };
+        let action = self.known(&name, info)?.action;
+        let signed = match &action {
+            Action::Answer(response) => !matches!(response, Response::Unavailable(_)),
+            Action::AnswerFromRecord(_) => true,
+            Action::Write(_) => false,
+        };
+        signed.then_some(action)
+    }
+
     /// The answer, if it follows from what was said about this name before.
     fn known(&self, name: &OwnedName, info: &Verified<Signed<StoreInfo>>) -> Option<StorerStep> {
         let unavailable = |why| Some(StorerStep::answer(Response::Unavailable(why)));
