@@ -24,7 +24,14 @@ impl World {
         let folder = tempfile::Builder::new().prefix("pib-test-").tempdir().unwrap();
         let dir = folder.path().canonicalize().unwrap();
         let exe = env!("CARGO_BIN_EXE_pib").into();
-        let spec = GroupSpec { exe, dir: dir.join("group"), nodes, faulty, limits: limits.into() };
+        let spec = GroupSpec {
+            exe,
+            dir: dir.join("group"),
+            nodes,
+            faulty,
+            limits: limits.into(),
+            max_response_ms: None,
+        };
         let mut group = Group::found(spec, Interrupt::default()).unwrap();
         group.start_all(Duration::from_secs(60)).unwrap();
         Self { group, dir, _folder: folder }

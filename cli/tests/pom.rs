@@ -92,6 +92,36 @@ fn storer_that_answers_falsely_is_convicted_by_its_answers_and_nothing_is_lost()
     }
 }
 
+/// The last line that people and scripts read, and once more by hand in a folder with nothing but proof and roster.
+#[test]
+fn storer_that_refuses_is_convicted_by_the_group_that_waited_and_nothing_is_lost() {
+    let place = Place::new();
+    let temporary = place.path("tmp");
+    fs::create_dir(&temporary).unwrap();
+    let mut command = place.command("x");
+    command.env("TMPDIR", &temporary).args(["--json", "demo", "--scenario", "refuser"]);
+    command.args(["--nodes", "5", "--files", "40", "--seed", "7", "--keep"]);
+    let done = common::finish(command.output().unwrap()).ok();
+    let result = done.json("demo_result");
+    assert_eq!(result["honest_convicted"], 0, "{result}");
+    for key in ["restored_identical", "verified_offline"] {
+        assert_eq!(result[key], true, "{key}: {result}");
+    }
+    let convicted = result["convicted"].as_array().unwrap();
+    assert_eq!(convicted.len(), 1, "{result}");
+    assert_eq!(convicted[0]["member"], result["hostile"]);
+    assert_eq!(convicted[0]["kind"], "WR1 NoEvidence");
+    let empty = place.path("empty");
+    fs::create_dir(&empty).unwrap();
+    for (from, to) in [("roster", "roster"), ("proof", "proof")] {
+        fs::copy(result[from].as_str().unwrap(), empty.join(to)).unwrap();
+    }
+    let mut command = place.command("nobody");
+    command.current_dir(&empty).args(["--json", "pom", "verify", "proof", "--roster", "roster"]);
+    let verdict = common::finish(command.output().unwrap()).ok().json("pom_verdict");
+    assert_eq!((&verdict["member"], &verdict["kind"]), (&result["hostile"], &"WR1".into()));
+}
+
 #[test]
 fn roster_of_another_group_convicts_nobody_and_a_hostile_member_runs_nowhere_else() {
     let place = Place::new();

@@ -21,6 +21,20 @@ pub struct Acting {
     pub messages: Option<Outbound>,
     /// As a storer.
     pub answers: Option<Answering>,
+    /// What it does not answer as a storer at all.
+    pub silence: Silence,
+}
+
+/// Which stores and retrieves a test actor does not answer. Its part in the log is a member's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Silence {
+    /// It answers all.
+    #[default]
+    Never,
+    /// Those on the direct path: it answers only what the group assigns.
+    Direct,
+    /// All, whoever asks.
+    Always,
 }
 
 /// A core whose messages are changed as they leave.

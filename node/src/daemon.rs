@@ -4,7 +4,7 @@ use crate::actor::{Acting, Actor};
 use crate::api;
 use crate::error::NodeError;
 use crate::objects::{Objects, ObjectsConfig};
-use crate::proofs::{self, Judge, rules};
+use crate::proofs::{self, Judge, rules, work_params};
 use crate::rsm::{Rsm, Witnesses};
 use crate::store::bodies::Bodies;
 use crate::store::cache::ObjectCache;
@@ -13,6 +13,7 @@ use crate::store::promises::Promises;
 use crate::storer::StorerService;
 use crate::upkeep;
 use crate::wire::{MemberStanding, MemberStatus, ProofEntry, Status, WitnessStatus};
+use crate::work::{self, Assigner};
 use net::{Listen, Net, NetConfig, Peer};
 use policy::{MemberConfig, Ticket};
 use replica::Clock;
@@ -49,6 +50,7 @@ pub struct Daemon {
     objects: Arc<Objects>,
     storer: Arc<StorerService>,
     promises: Promises,
+    assigner: Option<Arc<Assigner>>,
     stop: watch::Sender<bool>,
 }
 
@@ -77,6 +79,9 @@ pub async fn run(
         .ok_or_else(|| NodeError::Group("this member's key is not in the group's roster".into()))?;
     let (net, control, requests) = start_net(&config, slot, &key)?;
     let rsm_config = rsm_config(&config.ticket, slot, roster.clone());
+    let (work_events, work_heard) = tokio::sync::mpsc::unbounded_channel();
+    let assigns = config.ticket.genesis().policy().work().enabled;
+    let params = work_params(config.ticket.genesis());
     let parts = replica::Parts {
         config: rsm_config,
         key: key.clone(),
@@ -84,6 +89,11 @@ pub async fn run(
         net: net.clone(),
         events: control,
         clock,
+        work: assigns.then(|| replica::WorkParts {
+            params: params.clone(),
+            legal: legal(&config.ticket),
+            events: work_events,
+        }),
     };
     let (rsm, mut rsm_ended) = match config.acting.messages.take() {
         None => replica::start(parts, Witnesses::default())?,
@@ -100,7 +110,10 @@ pub async fn run(
         Bodies::open(&config.data)?,
         clock,
         config.acting.answers.take(),
+        config.acting.silence,
     )?;
+    let assigner =
+        assigns.then(|| Arc::new(Assigner::new(rsm.clone(), config.ticket.gid(), &params)));
     let objects = Objects::open(ObjectsConfig {
         owner: owner_config(&config.ticket, slot, secrets),
         roster,
@@ -111,6 +124,7 @@ pub async fn run(
         cache: ObjectCache::open(&config.data)?,
         net: net.clone(),
         clock,
+        assigner: assigner.clone(),
     })?;
     let failing = promises.clone();
     let (stop, stopped) = watch::channel(false);
@@ -123,11 +137,18 @@ pub async fn run(
         objects: objects.clone(),
         storer: storer.clone(),
         promises,
+        assigner: assigner.clone(),
         stop,
     });
     let listener = api::bind(&config.data.join("api.sock"))?;
     tracing::info!(group = daemon.ticket.genesis().name(), %slot, "member is running");
     let answers = tokio::spawn(storer.clone().serve(requests));
+    let working = assigner.map(|assigner| {
+        // A member that is slow on the direct path has half of the time that the group waits.
+        let patience = Duration::from_millis(params.max_response_ms / 2);
+        let (objects, storer) = (objects.clone(), storer.clone());
+        tokio::spawn(work::run(work_heard, assigner, objects, storer, patience))
+    });
     let rosters = tokio::spawn(follow(rsm.rosters(), objects.clone()));
     let upkeep = tokio::spawn(upkeep::run(objects, storer, rsm, stopped.clone()));
     let api_stop = stopped.clone();
@@ -151,6 +172,9 @@ pub async fn run(
     upkeep.abort();
     rosters.abort();
     answers.abort();
+    if let Some(working) = working {
+        working.abort();
+    }
     net.shutdown().await;
     // The socket is the sign of life for commands; it goes before the lock does.
     let _ = std::fs::remove_file(config.data.join("api.sock"));
@@ -229,6 +253,12 @@ fn rsm_config(ticket: &Ticket, slot: Slot, roster: Arc<types::Roster>) -> bart_r
         },
         rules: bart_rsm::Rules::default(),
     }
+}
+
+/// Which requests an honest member can always answer: by the founding document and the log's time alone.
+fn legal(ticket: &Ticket) -> replica::Legal {
+    let (roster, rules) = (ticket.roster().clone(), rules(ticket.genesis()));
+    Arc::new(move |request, tau| pib::assigned::is_legal(&roster, &rules, tau, request))
 }
 
 fn standing(roster: &types::Roster, slot: Slot) -> MemberStanding {
@@ -316,7 +346,10 @@ impl Daemon {
         let (totals, tombstones) = self.objects.totals();
         let own = self.objects.summary();
         let up: Vec<Slot> = peers.iter().filter(|p| p.bulk_up).map(|p| p.slot).collect();
+        let work = self.assigner.as_ref().map(|assigner| assigner.counts()).unwrap_or_default();
         let members = peers.iter().map(|peer| MemberStatus {
+            work_open: work.open.get(&peer.slot).copied().unwrap_or(0),
+            work_denied: work.denied.get(&peer.slot).copied().unwrap_or(0),
             slot: peer.slot.0,
             name: genesis.members()[usize::from(peer.slot.0)].name.clone(),
             up: peer.control_up && peer.bulk_up,
@@ -361,6 +394,8 @@ impl Daemon {
             possession_checks_passed: possession.passed,
             possession_checks_failed: possession.failed,
             chunks_mended: possession.mended,
+            work_answered: work.answered,
+            work_late: work.late,
             evidence: self.promises.evidence().unwrap_or_default(),
             bulk_bytes_sent: peers.iter().map(|peer| peer.bytes_out).sum(),
             bulk_bytes_received: peers.iter().map(|peer| peer.bytes_in).sum(),

@@ -6,6 +6,7 @@
 //! | `rsm` | the application on the replicated log, and its disk: the glue to `replica` |
 //! | `storer` | answers other members' stores and retrieves |
 //! | `objects` | stores and fetches this member's own objects |
+//! | `work` | work that the group assigns: performed, followed, delivered |
 //! | `upkeep` | what happens by the clock: renewals, tombstones, expired chunks |
 //! | `store` | promises (redb), chunk bodies (files), what can be rebuilt (sled) |
 //! | [`proofs`] | judges proofs of misbehavior of every family |
@@ -28,8 +29,9 @@ mod store;
 mod storer;
 mod upkeep;
 pub mod wire;
+mod work;
 
-pub use actor::{Acting, Answering, Outbound};
+pub use actor::{Acting, Answering, Outbound, Silence};
 pub use client::{Client, ClientError};
 pub use daemon::{DaemonConfig, run};
 pub use error::NodeError;

@@ -16,15 +16,15 @@ pub enum NotProven {
     /// The state machine's verifier refuses it.
     #[error(transparent)]
     StateMachine(#[from] bart_rsm::pom::PomError),
+    /// The verifier of assigned work refuses it.
+    #[error(transparent)]
+    Work(#[from] work_assign::pom::PomError),
     /// The backup service's verifier refuses it.
     #[error(transparent)]
     Backup(#[from] pib::PomError),
     /// The ledger's verifier refuses it.
     #[error(transparent)]
     Credits(#[from] ledger::pom::PomError),
-    /// Written by a version that knows more.
-    #[error("this program cannot judge proofs of this kind ({0:?}); use the one that wrote it")]
-    OtherFamily(Family),
 }
 
 /// Where in the log it happened.
@@ -62,6 +62,7 @@ pub struct Verdict {
 /// The bytes of the longest proof of any family.
 pub const PROOF_LEN_MAX: usize = pib::pom::POM_LEN_MAX;
 const _: () = assert!(bart_rsm::pom::POM_LEN_MAX <= PROOF_LEN_MAX);
+const _: () = assert!(work_assign::pom::POM_LEN_MAX <= PROOF_LEN_MAX);
 const _: () = assert!(ledger::pom::POM_LEN_MAX <= PROOF_LEN_MAX);
 
 /// What decides whether a storer's answer is legal in this group.
@@ -72,6 +73,25 @@ pub fn rules(genesis: &Genesis) -> pib::Rules {
         skew_ms: storage.skew_ms,
         // Each member gives as much as it may use (paper section 7).
         contribution_bytes: storage.quota_bytes,
+    }
+}
+
+/// Deadlines, prices and quotas of assigned work in this group.
+pub fn work_params(genesis: &Genesis) -> work_assign::Params {
+    let (policy, work) = (genesis.policy(), genesis.policy().work());
+    let storage = policy.storage().quota_bytes;
+    work_assign::Params {
+        max_response_ms: policy.timing().max_response_ms,
+        margin_ms: work.margin_ms,
+        rotation_ms: work.rotation_ms,
+        open_ms: work.open_ms,
+        request_life_ms: work.request_life_ms,
+        quota_period_ms: work.quota_period_ms,
+        // Specification 6.4: twice the storage quota.
+        quota_bytes: work.quota_bytes.unwrap_or(2 * storage),
+        mandatory_bytes: work.mandatory_bytes,
+        pipeline: policy.pipeline() as u64,
+        ..work_assign::Params::default()
     }
 }
 
@@ -133,7 +153,26 @@ impl<'a> Judge<'a> {
                     place: None,
                 })
             }
-            other => Err(NotProven::OtherFamily(other)),
+            Family::Work => {
+                let pom = work_assign::pom::Pom::from_bytes(bytes)?;
+                let params = work_params(self.genesis);
+                let found = work_assign::pom::verify(&pom, self.genesis.roster(), &params)?;
+                let place = |aid: work_assign::Aid| Place {
+                    epoch: pom.epoch,
+                    inst: aid.inst,
+                    turn: Turn(0),
+                };
+                Ok(Verdict {
+                    id: pom.digest(),
+                    row: found.kind.row().to_owned(),
+                    name: found.kind.name(),
+                    words: found.kind.words(),
+                    rule: found.rule,
+                    accused: found.accused,
+                    ident: found.ident,
+                    place: found.place.map(place),
+                })
+            }
         }
     }
 
@@ -238,6 +277,40 @@ mod tests {
     }
 
     #[test]
+    fn two_answers_to_one_request_are_judged_by_the_founding_document_alone() {
+        use types::Encode as _;
+        use work_assign::pom::{Evidence, Pom};
+        use work_assign::statement::ResponseCore;
+        use work_assign::{Blob, Code};
+        let genesis = genesis("garden");
+        let answer = |fields: &[u8]| {
+            let (epoch, inst, turn) = (Epoch(0), Instance(0), Turn(0));
+            let (slot, ident) = (Slot(2), Ident(0));
+            let header = Header { kind: Kind::WorkResponse, epoch, inst, turn, slot, ident };
+            let said = ResponseCore {
+                request: Hash::of(b"request"),
+                kind: Code(1),
+                body: Hash::ZERO,
+                body_len: Size(0),
+                stamp: Stamp(5),
+                fields: Blob(fields.to_vec()),
+            };
+            Signed::new(&key(2), &genesis.gid(), header, said).into_inner()
+        };
+        let evidence = Evidence::two_answers(answer(b"yes"), answer(b"no"));
+        let file = Pom::new(genesis.gid(), evidence).to_bytes();
+        let verdict = Judge::new(&genesis).judge(&file).unwrap();
+        assert_eq!((verdict.row.as_str(), verdict.name), ("WR2", "TwoAnswers"));
+        assert_eq!((verdict.accused, verdict.place), (Slot(2), None));
+        assert_eq!(verdict.id, id(&file));
+        let same = Evidence::two_answers(answer(b"yes"), answer(b"yes"));
+        let same = Pom::new(genesis.gid(), same).to_bytes();
+        assert!(matches!(Judge::new(&genesis).judge(&same), Err(NotProven::Work(_))));
+        let other = self::genesis("street");
+        assert!(matches!(Judge::new(&other).judge(&file), Err(NotProven::Work(_))));
+    }
+
+    #[test]
     fn code_of_another_family_or_none_convicts_nobody() {
         let genesis = genesis("garden");
         let mut judge = Judge::new(&genesis);
@@ -251,7 +324,7 @@ mod tests {
         // The pair is no proof of another kind, and none that the state machine could read.
         assert!(matches!(judge.judge(&with(64)), Err(NotProven::Backup(_))));
         assert!(matches!(judge.judge(&with(1)), Err(NotProven::StateMachine(_))));
-        assert_eq!(judge.judge(&with(32)), Err(NotProven::OtherFamily(Family::Work)));
+        assert!(matches!(judge.judge(&with(33)), Err(NotProven::Work(_))));
         assert!(matches!(judge.judge(&with(0)), Err(NotProven::Envelope(_))));
         assert!(matches!(judge.judge(b""), Err(NotProven::Envelope(_))));
     }

@@ -59,6 +59,7 @@ fn table(space: Space) -> Table {
         Space::Log => Table::Rsm,
         Space::Applied => Table::Applied,
         Space::Proofs => Table::Proofs,
+        Space::Work => Table::Work,
     }
 }
 

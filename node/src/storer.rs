@@ -4,7 +4,7 @@
 //! the order: body durable, then record durable, then the receipt leaves. Requests of all members
 //! are answered concurrently, at most [`WORK_MAX`] at a time; the network bounds them per member.
 
-use crate::actor::Answering;
+use crate::actor::{Answering, Silence};
 use crate::error::NodeError;
 use crate::store::bodies::Bodies;
 use crate::store::promises::{Promises, Table, Ticket, writes};
@@ -18,13 +18,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use types::{Hash, Roster, Size, Slot, Stamp};
+use types::{Hash, Roster, Signed, Size, Slot, Stamp, Verified};
 
 /// Requests in work at once. Each holds one chunk in memory.
 const WORK_MAX: usize = 16;
 /// How long an answer may wait for room on its link. No place in the work is held meanwhile, so a
 /// member that does not read what it asked for holds up nobody else.
 const ROOM_MAX: Duration = Duration::from_secs(60);
+
+/// How often a chunk is looked for that must come on the direct path.
+const POLL: Duration = Duration::from_millis(200);
 
 /// The service.
 pub struct StorerService {
@@ -38,6 +41,8 @@ pub struct StorerService {
     work: Semaphore,
     /// What a test actor makes of its answers.
     acting: Option<Answering>,
+    /// Which requests it does not answer.
+    silence: Silence,
 }
 
 impl StorerService {
@@ -49,6 +54,7 @@ impl StorerService {
         bodies: Bodies,
         clock: Clock,
         acting: Option<Answering>,
+        silence: Silence,
     ) -> Result<Arc<Self>, NodeError> {
         let damaged = |detail: String| NodeError::Record { what: "the StoreList", detail };
         let mut records = Vec::new();
@@ -71,6 +77,7 @@ impl StorerService {
             rules,
             work: Semaphore::new(WORK_MAX),
             acting,
+            silence,
         }))
     }
 
@@ -128,6 +135,9 @@ impl StorerService {
 
     async fn answer(&self, incoming: Incoming) {
         let Incoming { from, body: frame, mut responder } = incoming;
+        if self.silence != Silence::Never {
+            return;
+        }
         let request = match Request::decode(&frame) {
             Ok(request) => request,
             Err(error) => return self.fault(from, &error.to_string()),
@@ -138,7 +148,7 @@ impl StorerService {
                 Err(error) => Ok(self.bad_signature(from, &error.to_string())),
             },
             (Request::Retrieve(request), _) => match request.verify_outside_log(&self.roster) {
-                Ok(request) => self.retrieve(from, &request, &mut responder).await,
+                Ok(request) => self.retrieve(from, &request, Some(&mut responder)).await,
                 Err(error) => Ok(self.bad_signature(from, &error.to_string())),
             },
         };
@@ -228,7 +238,7 @@ impl StorerService {
         &self,
         from: Slot,
         request: &types::Verified<types::Signed<pib::RetrieveRequest>>,
-        responder: &mut Responder,
+        responder: Option<&mut Responder>,
     ) -> Result<(Response, Bytes), NodeError> {
         let (step, ticket) = {
             let mut storer = self.lock();
@@ -246,9 +256,11 @@ impl StorerService {
                     pib::Part::Whole => size.0 as usize,
                     pib::Part::Slice { .. } => pib::slice::PROOF_LEN_MAX,
                 };
-                let room = tokio::time::timeout(ROOM_MAX, responder.reserve(answer));
-                if !matches!(room.await, Ok(Ok(()))) {
-                    return Ok((Response::Unavailable(Unavailable::Busy), Bytes::new()));
+                if let Some(responder) = responder {
+                    let room = tokio::time::timeout(ROOM_MAX, responder.reserve(answer));
+                    if !matches!(room.await, Ok(Ok(()))) {
+                        return Ok((Response::Unavailable(Unavailable::Busy), Bytes::new()));
+                    }
                 }
                 let _place = self.place().await;
                 Ok(match self.read(file, hash, size).await? {
@@ -256,6 +268,70 @@ impl StorerService {
                     None => (Storer::on_body_unavailable(), Bytes::new()),
                 })
             }
+        }
+    }
+
+    /// Which requests a test actor does not answer; a member answers all.
+    pub(crate) fn silence(&self) -> Silence {
+        self.silence
+    }
+
+    /// Performs assigned work by the code of the direct path. A chunk that is too large for the log may come on that
+    /// path for so long. None if there is no legal answer.
+    pub async fn perform(
+        &self,
+        ask: &work_assign::Request,
+        patience: Duration,
+    ) -> Result<Option<work_assign::Answer>, NodeError> {
+        // All members have judged it before it was decided.
+        let Some((request, body)) = pib::assigned::read(ask) else { return Ok(None) };
+        let from = ask.requester;
+        let (response, body) = match request {
+            Request::Store(info) => {
+                let Ok(info) = info.verify_outside_log(&self.roster) else { return Ok(None) };
+                (self.perform_store(from, &info, body, patience).await?, Bytes::new())
+            }
+            Request::Retrieve(request) => {
+                let Ok(request) = request.verify_outside_log(&self.roster) else {
+                    return Ok(None);
+                };
+                self.retrieve(from, &request, None).await?
+            }
+        };
+        let (response, body) = match &self.acting {
+            None => (response, body),
+            Some(lie) => lie(response, body),
+        };
+        Ok(pib::assigned::answer(ask, &response, &body))
+    }
+
+    async fn perform_store(
+        &self,
+        from: Slot,
+        info: &Verified<Signed<pib::StoreInfo>>,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Response, NodeError> {
+        let until = tokio::time::Instant::now() + patience;
+        let here = info.payload.op != pib::Op::Put || body.len() as u64 == info.payload.size.0;
+        loop {
+            let answered = self.lock().answered(info);
+            // What was said rests on records that may not be durable yet.
+            self.promises.barrier().await?;
+            let response = match answered {
+                Some(Action::Answer(response)) => response,
+                Some(Action::AnswerFromRecord(key)) => self.recorded(&key)?,
+                Some(Action::Write(_)) | None if here => {
+                    self.store(from, info, body.clone()).await?.0
+                }
+                Some(Action::Write(_)) | None => Response::Unavailable(Unavailable::NotYet),
+            };
+            let later = Response::Unavailable(Unavailable::NotYet);
+            let busy = Response::Unavailable(Unavailable::Busy);
+            if (response != later && response != busy) || tokio::time::Instant::now() >= until {
+                return Ok(response);
+            }
+            tokio::time::sleep(POLL).await;
         }
     }
 

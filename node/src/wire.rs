@@ -66,6 +66,12 @@ pub struct Status {
     /// Chunks that a storer lost and that are, or are being, placed again.
     #[serde(default)]
     pub chunks_mended: u64,
+    /// Assignments of ours that were answered, since the daemon started.
+    #[serde(default)]
+    pub work_answered: u64,
+    /// Words over assigned work that others owe for longer than they may.
+    #[serde(default)]
+    pub work_late: u64,
     /// Pieces of signed evidence against members that are kept here.
     #[serde(default)]
     pub evidence: u64,
@@ -93,6 +99,12 @@ pub struct MemberStatus {
     /// Whether the group counts on this member.
     #[serde(default)]
     pub standing: MemberStanding,
+    /// Work that the group has assigned to this slow member for me, and that is not answered yet.
+    #[serde(default)]
+    pub work_open: u64,
+    /// Such work that the group found unanswered, since the daemon started.
+    #[serde(default)]
+    pub work_denied: u64,
     /// Why the link is down, if it is.
     pub last_error: Option<String>,
 }

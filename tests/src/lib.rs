@@ -29,7 +29,17 @@ pub fn found(dir: &Path, nodes: usize, faulty: usize) -> Group {
 /// As [`found`], with more lines for the `[limits]` of every member.
 pub fn found_with(dir: &Path, nodes: usize, faulty: usize, limits: &str) -> Group {
     let limits = format!("put_patience = \"20s\"\n{limits}");
-    let spec = GroupSpec { exe: pib(), dir: dir.to_owned(), nodes, faulty, limits };
+    let spec =
+        GroupSpec { exe: pib(), dir: dir.to_owned(), nodes, faulty, limits, max_response_ms: None };
+    Group::found(spec, Interrupt::default()).expect("the group is founded")
+}
+
+/// A founded group that assigns work, which may take so long to be answered.
+pub fn found_with_work(dir: &Path, nodes: usize, faulty: usize, max_response_ms: u64) -> Group {
+    let limits = "put_patience = \"5s\"".to_owned();
+    let max_response_ms = Some(max_response_ms);
+    let spec =
+        GroupSpec { exe: pib(), dir: dir.to_owned(), nodes, faulty, limits, max_response_ms };
     Group::found(spec, Interrupt::default()).expect("the group is founded")
 }
 

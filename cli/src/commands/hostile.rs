@@ -1,7 +1,7 @@
 //! A test actor, hidden from people: a member of a demonstration's group that lies on purpose. Either in every
 //! sender turn of its own it signs two proposals and sends one to some members and the other to
 //! the rest, over the links of any member; or, asked for a chunk that it receipted, it signs that the chunk was
-//! another one, or that it need not return it.
+//! another one, or that it need not return it; or it answers no store and no retrieve.
 //!
 //! It refuses to run anywhere but in a folder that a demonstration made.
 
@@ -12,7 +12,7 @@ use crate::session::Context;
 use bart_rsm::Proposal;
 use bart_rsm::message::{Agree, AgreeStatement, Message, Value, ValueStatement, value_digest};
 use bytes::Bytes;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use pib::{DenyReason, Response, RetrieveConfirm, RetrieveDeny};
 use policy::Ticket;
 use std::sync::Arc;
@@ -26,11 +26,23 @@ use types::{
 #[derive(Debug, Args)]
 pub struct Flags {
     /// Slots that get the second proposal
-    #[arg(long, value_delimiter = ',', required_unless_present = "false_answers")]
+    #[arg(long, value_delimiter = ',', required_unless_present_any = ["false_answers", "silent"])]
     second_to: Vec<u16>,
     /// Return other chunks than were receipted, and refuse by turns
     #[arg(long)]
     false_answers: bool,
+    /// Answer no store and no retrieve: those on the direct path, or those that the group assigns as well
+    #[arg(long, value_enum)]
+    silent: Option<Silent>,
+}
+
+/// Which requests the actor does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Silent {
+    /// Those of the direct path
+    Direct,
+    /// All
+    Always,
 }
 
 /// Runs the member.
@@ -42,7 +54,12 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
     }
     let ticket = context.ticket()?;
     let liar = Arc::new(Liar::new(&Master::load(&context.data)?, &ticket, &flags.second_to)?);
-    let mut acting = node::Acting::default();
+    let silence = match flags.silent {
+        None => node::Silence::Never,
+        Some(Silent::Direct) => node::Silence::Direct,
+        Some(Silent::Always) => node::Silence::Always,
+    };
+    let mut acting = node::Acting { silence, ..node::Acting::default() };
     if flags.false_answers {
         let liar = Arc::clone(&liar);
         acting.answers = Some(Box::new(move |response, body| liar.answer(response, body)));

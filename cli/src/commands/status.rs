@@ -122,10 +122,15 @@ fn words(status: &Status, last: Option<&LastBackup>) -> Vec<String> {
             0 => String::new(),
             bad => format!(", RETURNED {bad} BAD CHUNKS"),
         };
+        let slow = match (member.work_open, member.work_denied) {
+            (0, 0) => String::new(),
+            (_, 0) => ", SLOW: using the group as witness".to_owned(),
+            (_, denied) => format!(", SILENT: the group waited in vain {denied} times"),
+        };
         let why = member.last_error.as_ref().filter(|_| !member.up);
         let why = why.map_or(String::new(), |why| format!(" ({why})"));
         lines.push(format!(
-            "  {state} {:<20} holds {} for me, I hold {}{bad}{why}",
+            "  {state} {:<20} holds {} for me, I hold {}{bad}{slow}{why}",
             member.name,
             format_bytes(member.bytes_held_for_me),
             format_bytes(member.bytes_held_by_me),

@@ -37,15 +37,25 @@ pub struct GroupSpec {
     pub faulty: usize,
     /// Lines appended to the `[limits]` table of every member's configuration.
     pub limits: String,
+    /// Whether the group assigns work, and what it may take to answer, ms.
+    pub max_response_ms: Option<u64>,
 }
 
 impl GroupSpec {
     /// The group's policy: its f, and time bounds that fit one machine.
     fn policy(&self) -> String {
+        let (mut response, mut work) = (String::new(), String::new());
+        if let Some(ms) = self.max_response_ms {
+            response = format!("max_response_ms = {ms}\n");
+            work = format!(
+                "[work]\nenabled = true\nmargin_ms = {}\nrotation_ms = {ms}\nopen_ms = {ms}\n",
+                ms / 4
+            );
+        }
         format!(
             "[group]\nbyzantine_max = {}\n\
              [timing]\nt0_min_ms = 2000\nt0_max_ms = 20000\nidle_first_ms = 100\nidle_max_ms = 1000\n\
-             gamma_ms = 500\nresend_max_ms = 2000\n[storage]\nquota_bytes = \"256 GiB\"\n",
+             gamma_ms = 500\nresend_max_ms = 2000\n{response}[storage]\nquota_bytes = \"256 GiB\"\n{work}",
             self.faulty
         )
     }

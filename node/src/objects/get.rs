@@ -6,7 +6,7 @@ use crate::error::NodeError;
 use crate::store::promises::Table;
 use bytes::Bytes;
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use pib::owner::{ChunkSet, Standing};
+use pib::owner::{ChunkSet, Fetch, Standing};
 use pib::{
     ChunkRef, Fault, ObjectKey, ObjectKind, Outcome, Owner, Part, Request, Response, Unavailable,
 };
@@ -31,11 +31,17 @@ pub(super) struct Miss {
     pub why: String,
     /// The storer does not have it, by its own word or by ours; otherwise nothing is known.
     pub lost: bool,
+    /// It said nothing.
+    pub silent: bool,
 }
 
 impl Miss {
-    fn other(why: impl ToString) -> Self {
-        Self { why: why.to_string(), lost: false }
+    pub(super) fn other(why: impl ToString) -> Self {
+        Self { why: why.to_string(), lost: false, silent: false }
+    }
+
+    fn silent(why: impl ToString) -> Self {
+        Self { why: why.to_string(), lost: false, silent: true }
     }
 }
 
@@ -73,6 +79,7 @@ impl Objects {
         let mut bodies: Vec<Option<Bytes>> = vec![None; set.chunks.len()];
         let mut failures = Vec::new();
         let deadline = Instant::now() + self.patience.min(PATIENCE_MAX);
+        let mut witnessed = self.assigner().is_none();
         loop {
             let up = self.up();
             let missing = set.chunks.iter().filter(|chunk| {
@@ -87,6 +94,11 @@ impl Objects {
             }
             if got(&bodies) >= needed {
                 return self.decode(set, bodies).await;
+            }
+            if Instant::now() >= deadline && !witnessed {
+                witnessed = true;
+                self.round_witnessed(set, &mut bodies).await?;
+                continue;
             }
             if Instant::now() >= deadline {
                 let mut away = 0;
@@ -113,6 +125,7 @@ impl Objects {
         failures: &mut Vec<String>,
     ) -> Result<(), ObjectError> {
         let mut running = FuturesUnordered::new();
+        let mut asked: Vec<ChunkRef> = Vec::new();
         let mut extra = 0;
         loop {
             let have = bodies.iter().flatten().count();
@@ -121,18 +134,30 @@ impl Objects {
             }
             while have + running.len() < needed + extra {
                 let Some(chunk) = waiting.pop_front() else { break };
+                asked.push(chunk);
                 running.push(async move { (chunk, self.fetch_chunk(chunk).await) });
             }
-            match timeout(HEDGE, running.next()).await {
+            let next = timeout(HEDGE, running.next()).await;
+            if let Ok(Some((chunk, _))) = &next {
+                asked.retain(|one| one.chunk != chunk.chunk);
+            }
+            match next {
                 Ok(Some((chunk, Ok(Ok(body))))) => {
                     bodies[usize::from(chunk.chunk.index)] = Some(body);
                 }
                 Ok(Some((chunk, Ok(Err(miss))))) => {
+                    if miss.silent {
+                        self.suspect(chunk);
+                    }
                     failures.push(format!("{}: {}", self.name(chunk.slot), miss.why));
                 }
                 Ok(Some((_, Err(error)))) => return Err(error),
                 Ok(None) => return Ok(()),
-                Err(_) => extra += 1,
+                Err(_) => {
+                    // What is still under way is late; whoever stays silent gets it as assigned work.
+                    asked.iter().for_each(|chunk| self.suspect(*chunk));
+                    extra += 1;
+                }
             }
         }
     }
@@ -148,7 +173,32 @@ impl Objects {
         chunk: ChunkRef,
         part: Part,
     ) -> Result<Result<Bytes, Miss>, ObjectError> {
-        let key = chunk.chunk.object;
+        let fetch = match self.prepare(chunk, part).await? {
+            Ok(fetch) => fetch,
+            Err(miss) => return Ok(Err(miss)),
+        };
+        let head = Bytes::from(Request::retrieve(&fetch.request).head());
+        // A slow link is not a dead one: the larger the chunk, the longer it may take.
+        let wait = CHUNK_MAX + Duration::from_secs(chunk.size.0 / SLOW_BYTES_S);
+        let frame = match self.net.request(chunk.slot, vec![head], wait).await {
+            Ok(frame) => frame,
+            Err(error) => return Ok(Err(Miss::silent(error))),
+        };
+        match Response::decode(&frame) {
+            Ok((response, body)) => self.check_fetched(chunk, fetch, response, body).await,
+            Err(error) => {
+                self.fault(chunk.slot, &error.to_string());
+                Ok(Err(Miss::other("its answer is garbage")))
+            }
+        }
+    }
+
+    /// What is asked for a part of a chunk; its stamp is durable.
+    pub(super) async fn prepare(
+        &self,
+        chunk: ChunkRef,
+        part: Part,
+    ) -> Result<Result<Fetch, Miss>, ObjectError> {
         let Some(receipt) = self.promises.get(Table::Own, &Owner::receipt_key(chunk.chunk))? else {
             return Ok(Err(Miss::other("there is no receipt")));
         };
@@ -163,20 +213,18 @@ impl Objects {
             (fetch, ticket)
         };
         ticket.durable().await?;
-        let head = Bytes::from(Request::retrieve(&fetch.request).head());
-        // A slow link is not a dead one: the larger the chunk, the longer it may take.
-        let wait = CHUNK_MAX + Duration::from_secs(chunk.size.0 / SLOW_BYTES_S);
-        let frame = match self.net.request(chunk.slot, vec![head], wait).await {
-            Ok(frame) => frame,
-            Err(error) => return Ok(Err(Miss::other(error))),
-        };
-        let (response, body) = match Response::decode(&frame) {
-            Ok(decoded) => decoded,
-            Err(error) => {
-                self.fault(chunk.slot, &error.to_string());
-                return Ok(Err(Miss::other("its answer is garbage")));
-            }
-        };
+        Ok(Ok(fetch))
+    }
+
+    /// Checks what a storer answered, on whichever path.
+    pub(super) async fn check_fetched(
+        &self,
+        chunk: ChunkRef,
+        fetch: Fetch,
+        response: Response,
+        body: Bytes,
+    ) -> Result<Result<Bytes, Miss>, ObjectError> {
+        let (key, part) = (chunk.chunk.object, fetch.part);
         let (rules, roster, now) = (self.rules, self.roster.clone(), self.clock.wall());
         let check = tokio::task::spawn_blocking(move || {
             pib::check_retrieve(&rules, &roster, now, &fetch.receipt, part, response, body)
@@ -201,7 +249,7 @@ impl Objects {
             Outcome::Evidence(evidence) => {
                 self.bad_chunk(chunk, "its signed answer contradicts its receipt");
                 self.promises.keep_evidence(&self.roster, &self.rules, *evidence).await?;
-                Err(Miss { why: "broke its promise, signed".into(), lost: true })
+                Err(Miss { why: "broke its promise, signed".into(), lost: true, silent: false })
             }
             Outcome::NoAnswer(fault) => {
                 let damaged = Fault::Unavailable(Unavailable::Damaged);
@@ -212,7 +260,7 @@ impl Objects {
                 } else {
                     self.fault(chunk.slot, &fault.to_string());
                 }
-                Err(Miss { why: fault.to_string(), lost })
+                Err(Miss { why: fault.to_string(), lost, silent: false })
             }
         })
     }

@@ -14,6 +14,7 @@ mod put;
 mod recent;
 mod summary;
 mod upkeep;
+mod witnessed;
 
 pub use error::ObjectError;
 
@@ -28,7 +29,7 @@ use recent::Recent;
 use replica::Clock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 use tokio::sync::{Notify, Semaphore};
 use types::limits::OBJECT_LEN_MAX;
@@ -61,6 +62,8 @@ pub struct ObjectsConfig {
     pub net: Net,
     /// The clocks.
     pub clock: Clock,
+    /// Level 1, if the group assigns work.
+    pub assigner: Option<Arc<crate::work::Assigner>>,
 }
 
 /// The service.
@@ -88,6 +91,10 @@ pub struct Objects {
     bad_chunks: Mutex<BTreeMap<Slot, BTreeSet<Hash>>>,
     faults: AtomicU64,
     summary: Mutex<summary::Cached>,
+    assigner: Option<Arc<crate::work::Assigner>>,
+    /// Storers that are being looked at because they were late.
+    suspected: Mutex<BTreeSet<Slot>>,
+    myself: Weak<Self>,
 }
 
 /// Held while an operation works on an object; others on the same object wait.
@@ -127,7 +134,7 @@ impl Objects {
         })?;
         let (rules, x, f) = (config.owner.rules, config.owner.x, config.owner.f);
         let owner = Owner::restore(config.owner, records).map_err(damaged)?;
-        Ok(Arc::new(Self {
+        Ok(Arc::new_cyclic(|myself| Self {
             owner: Mutex::new(owner),
             rules,
             live: Mutex::new(config.roster.live().collect()),
@@ -148,6 +155,9 @@ impl Objects {
             bad_chunks: Mutex::default(),
             faults: AtomicU64::new(0),
             summary: Mutex::default(),
+            assigner: config.assigner,
+            suspected: Mutex::default(),
+            myself: myself.clone(),
         }))
     }
 

@@ -2,6 +2,7 @@
 
 use super::error::{ObjectError, from_core};
 use super::get::SLOW_BYTES_S;
+use super::witnessed::SLOW_ATTEMPT;
 use super::{Objects, lock};
 use crate::error::NodeError;
 use bytes::Bytes;
@@ -20,10 +21,19 @@ const RETRY: Duration = Duration::from_millis(100);
 const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Why a storer did not take its chunk.
-struct Failure {
-    index: usize,
-    slot: Slot,
-    why: String,
+pub(super) struct Failure {
+    pub(super) index: usize,
+    pub(super) slot: Slot,
+    pub(super) why: String,
+    /// It said nothing at all.
+    pub(super) silent: bool,
+}
+
+/// Why a request was not done.
+pub(super) struct Undone {
+    pub(super) why: String,
+    /// There was no answer, or none that means anything.
+    pub(super) silent: bool,
 }
 
 impl Objects {
@@ -92,15 +102,30 @@ impl Objects {
                 other => other?,
             };
             // A storer of its own time for each attempt: one that is silent leaves some to the next.
-            let failed = self.deliver_all(step, Instant::now() + self.attempt()).await?;
-            if failed.is_empty() {
-                self.remember(key, &body, false);
-                self.summary_changed();
-                return Ok(true);
-            }
+            let failed = self.deliver_all(&step, Instant::now() + self.attempt()).await?;
+            let mut left = Vec::new();
+            let mut moved = false;
             for failure in failed {
-                self.move_chunk(&mut plan, &failure, &mut failures).await?;
+                match self.move_chunk(&mut plan, &failure, &mut failures).await {
+                    Ok(()) => moved = true,
+                    // Nobody else can take it: its storer must, with the group as witness.
+                    Err(ObjectError::NotEnoughMembers { .. })
+                        if failure.silent && self.assigner().is_some() =>
+                    {
+                        left.push(failure);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
+            if moved {
+                continue;
+            }
+            if !left.is_empty() {
+                self.store_witnessed(key, &step.errands, &left).await?;
+            }
+            self.remember(key, &body, false);
+            self.summary_changed();
+            return Ok(true);
         }
     }
 
@@ -211,19 +236,24 @@ impl Objects {
 
     async fn deliver_all(
         &self,
-        step: ErrandStep,
+        step: &ErrandStep,
         deadline: Instant,
     ) -> Result<Vec<Failure>, ObjectError> {
         let mut running: FuturesUnordered<_> = step
             .errands
             .iter()
-            .map(|errand| async move { (errand, self.deliver(errand, deadline).await) })
+            .map(|errand| {
+                // Somebody who owes the group an answer is not waited for again.
+                let slow = Instant::now() + SLOW_ATTEMPT;
+                let until = if self.is_slow(errand.to) { slow.min(deadline) } else { deadline };
+                async move { (errand, self.deliver(errand, until).await) }
+            })
             .collect();
         let mut failed = Vec::new();
         while let Some((errand, outcome)) = running.next().await {
-            if let Err(why) = outcome? {
+            if let Err(Undone { why, silent }) = outcome? {
                 let Target::Chunk(id) = errand.target else { continue };
-                failed.push(Failure { index: usize::from(id.index), slot: errand.to, why });
+                failed.push(Failure { index: usize::from(id.index), slot: errand.to, why, silent });
             }
         }
         Ok(failed)
@@ -267,7 +297,7 @@ impl Objects {
         &self,
         errand: &Errand,
         deadline: Instant,
-    ) -> Result<Result<(), String>, NodeError> {
+    ) -> Result<Result<(), Undone>, NodeError> {
         let head = Bytes::from(Request::store(&errand.info).head());
         loop {
             let slow = Duration::from_secs(errand.body.len() as u64 / SLOW_BYTES_S);
@@ -278,21 +308,25 @@ impl Objects {
             let last = match answer {
                 Ok(Ok(frame)) => match self.take_answer(errand, &frame).await? {
                     Answer::Done => return Ok(Ok(())),
-                    Answer::Failed(why) => return Ok(Err(why)),
+                    Answer::Failed(why) => return Ok(Err(Undone { why, silent: false })),
                     Answer::Again(why) => why,
                 },
                 Ok(Err(error)) => error.to_string(),
                 Err(_) => "did not answer in time".to_owned(),
             };
             if Instant::now() + RETRY >= deadline {
-                return Ok(Err(last));
+                return Ok(Err(Undone { why: last, silent: true }));
             }
             sleep_until(Instant::now() + RETRY).await;
         }
     }
 
     /// Checks an answer and enters it; the receipt is durable when this returns `Done`.
-    async fn take_answer(&self, errand: &Errand, frame: &Bytes) -> Result<Answer, NodeError> {
+    pub(super) async fn take_answer(
+        &self,
+        errand: &Errand,
+        frame: &Bytes,
+    ) -> Result<Answer, NodeError> {
         let response = match Response::decode(frame) {
             Ok((response, _)) => response,
             Err(error) => {
@@ -353,7 +387,7 @@ fn is_named(key: ObjectKey, body: &[u8]) -> bool {
     key.kind == ObjectKind::Config || sha2::Sha256::digest(body).as_slice() == key.id.as_bytes()
 }
 
-enum Answer {
+pub(super) enum Answer {
     Done,
     Failed(String),
     Again(String),

@@ -29,10 +29,13 @@ pub enum Table {
     Held,
     /// Proofs of misbehavior, by accused, kind and digest.
     Proofs,
+    /// Assigned work: what was said about it and what is waited for.
+    Work,
 }
 
 impl Table {
-    const ALL: [Table; 5] = [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Proofs];
+    const ALL: [Table; 6] =
+        [Table::Rsm, Table::Applied, Table::Own, Table::Held, Table::Proofs, Table::Work];
 
     fn definition(self) -> TableDefinition<'static, &'static [u8], &'static [u8]> {
         TableDefinition::new(match self {
@@ -41,6 +44,7 @@ impl Table {
             Table::Own => "own",
             Table::Held => "held",
             Table::Proofs => "proofs",
+            Table::Work => "work",
         })
     }
 }

@@ -132,5 +132,5 @@ fn spec(dir: &Path, nodes: usize, faulty: usize, limits: String) -> Result<Group
     }
     let exe = std::env::current_exe()
         .map_err(|error| CliError::new(Code::Failed, format!("where is pib? {error}")))?;
-    Ok(GroupSpec { exe, dir: dir.join("group"), nodes, faulty, limits })
+    Ok(GroupSpec { exe, dir: dir.join("group"), nodes, faulty, limits, max_response_ms: None })
 }

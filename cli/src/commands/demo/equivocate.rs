@@ -66,7 +66,14 @@ pub fn play(
     let exe = std::env::current_exe()
         .map_err(|error| CliError::new(Code::Failed, format!("where is pib? {error}")))?;
     let (nodes, faulty) = (plan.nodes, plan.faulty);
-    let spec = GroupSpec { exe, dir: dir.join("group"), nodes, faulty, limits: String::new() };
+    let spec = GroupSpec {
+        exe,
+        dir: dir.join("group"),
+        nodes,
+        faulty,
+        limits: String::new(),
+        max_response_ms: None,
+    };
     let mut group = Group::found(spec, interrupt)?;
     // Enough members get the first proposal to decide it; so the others meet it later and see both.
     let q = types::Quorum::new(nodes, faulty, types::Mode::QuasiSync)

@@ -67,7 +67,14 @@ pub fn play(
     let exe = std::env::current_exe()
         .map_err(|error| CliError::new(Code::Failed, format!("where is pib? {error}")))?;
     let (nodes, faulty) = (plan.nodes, plan.faulty);
-    let spec = GroupSpec { exe, dir: dir.join("group"), nodes, faulty, limits: String::new() };
+    let spec = GroupSpec {
+        exe,
+        dir: dir.join("group"),
+        nodes,
+        faulty,
+        limits: String::new(),
+        max_response_ms: None,
+    };
     let mut group = Group::found(spec, interrupt)?;
     group.start_with_hostile(hostile, &["--false-answers"], LINK_PATIENCE)?;
     let name = group.name(hostile).to_owned();

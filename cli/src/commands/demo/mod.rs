@@ -8,6 +8,7 @@ mod equivocate;
 mod evidence;
 mod liar;
 mod mounted;
+mod refuser;
 mod report;
 
 use crate::error::{CliError, Code, io};
@@ -39,6 +40,8 @@ enum Scenario {
     Equivocate,
     /// A member stores, lies when it is asked, and is convicted by its answers
     Liar,
+    /// A member neither stores nor returns, and is convicted by the group that waited for it
+    Refuser,
 }
 
 /// Flags of `pib demo`.
@@ -88,6 +91,7 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
             equivocate::play(&story, &plan, &dir, interrupt).map(Ending::Equivocate)
         }
         Scenario::Liar => liar::play(&story, &plan, &dir, interrupt).map(Ending::Liar),
+        Scenario::Refuser => refuser::play(&story, &plan, &dir, interrupt).map(Ending::Refuser),
     };
     if flags.keep {
         story.tell(format!("Everything is kept in {}.", folder.keep().display()));
@@ -98,6 +102,10 @@ pub fn run(context: &Context, flags: &Flags) -> Result<Code, CliError> {
             (report.is_good(), "what came back is not what was backed up")
         }
         Ending::Equivocate(report) => {
+            story.end_with(&report.last_words(), &report);
+            (report.is_good(), NOT_AS_IT_SHOULD)
+        }
+        Ending::Refuser(report) => {
             story.end_with(&report.last_words(), &report);
             (report.is_good(), NOT_AS_IT_SHOULD)
         }
@@ -118,6 +126,7 @@ enum Ending {
     Loss(Report),
     Equivocate(equivocate::Report),
     Liar(liar::Report),
+    Refuser(refuser::Report),
 }
 
 /// What will be done.
@@ -222,7 +231,14 @@ impl<'a> Demo<'a> {
         let exe = std::env::current_exe()
             .map_err(|error| CliError::new(Code::Failed, format!("where is pib? {error}")))?;
         let (nodes, faulty) = (plan.nodes, plan.faulty);
-        let spec = GroupSpec { exe, dir: dir.join("group"), nodes, faulty, limits: String::new() };
+        let spec = GroupSpec {
+            exe,
+            dir: dir.join("group"),
+            nodes,
+            faulty,
+            limits: String::new(),
+            max_response_ms: None,
+        };
         let mut group = Group::found(spec, interrupt)?;
         group.start_all(LINK_PATIENCE)?;
         let status = group.status(OWNER)?;
